@@ -1,0 +1,1 @@
+"""Recipes that make the numbers of elboroom: `python -m benchmarks NAME`, results in `benchmarks/results/NAME.json`."""

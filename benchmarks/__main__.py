@@ -1,0 +1,81 @@
+"""`python -m benchmarks NAME ...`: run recipes and write `results/NAME.json`; `peers` and `table` do what they say."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+import time
+from pathlib import Path
+
+from benchmarks import environments, record
+from benchmarks.recipe import Options
+
+RECIPES = (
+    "p17_start",
+    "p16_engine_loop",
+    "p1_autoencoder_epoch",
+    "p2_vae_epoch",
+    "a1_autoencoder",
+    "course_mlp",
+    "a5_vae_bits",
+)
+README = Path(__file__).parent / "README.md"
+MARKS = ("<!-- table: python -m benchmarks table -->\n", "<!-- end of table -->")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run what is asked for; the exit code is 1 where a goal was missed."""
+    args = parsed(argv)
+    missed = False
+    for word in args.what:
+        if word == "peers":
+            for peer in environments.PEERS:
+                environments.build(peer, args.cache)
+        elif word == "table":
+            tabulate()
+        else:
+            for name in RECIPES if word == "all" else (word,):
+                missed = one(name, args) or missed
+    return int(missed)
+
+
+def parsed(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("what", nargs="*", default=["all"], choices=(*RECIPES, "all", "peers", "table"), metavar="NAME")
+    parser.epilog = (
+        f"NAME: {', '.join(RECIPES)}; all (the default); peers (make the peers' environments); table (of all results)"
+    )
+    parser.add_argument("--short", action="store_true", help="digits, almost no training: shows only that it runs")
+    parser.add_argument("--cache", type=Path, default=environments.default_cache(), help="for environments and runs")
+    parser.add_argument("--out", type=Path, default=record.RESULTS, help="folder of the results")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
+    return parser.parse_args(argv)
+
+
+def one(name: str, args: argparse.Namespace) -> bool:
+    """Run one recipe, write and print its result; whether it missed a goal."""
+    options = Options(cache=args.cache.expanduser(), short=args.short, threads=args.threads, device=args.device)
+    about = record.machine(options.threads)
+    began = time.monotonic()
+    result: record.Result = importlib.import_module(f"benchmarks.{name}").run(options)
+    result.took_s = round(time.monotonic() - began, 1)
+    result.machine, result.versions, result.date = about, record.versions(), record.today()
+    path = result.write(args.out)
+    print(record.table([record.as_json(result)]) + (f"\nshortened: {result.shortened}\n" if result.shortened else ""))
+    print(f"{path.name} written, {result.took_s:.0f} s", file=sys.stderr)
+    return any(row.met is False for row in result.rows)
+
+
+def tabulate() -> None:
+    """Print the table of all results and put it into README.md between its marks."""
+    text = record.table(record.load_all())
+    print(text, end="")
+    page = README.read_text(encoding="utf-8")
+    before, rest = page.split(MARKS[0])
+    README.write_text(before + MARKS[0] + text + MARKS[1] + rest.split(MARKS[1])[1], encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""P2: one epoch of a VAE 784-512-16 against pythae's `BaseTrainer`, in fp32 and in bf16, at the same validation ELBO.
+
+Batch 256, 60,000 images in [0, 1], Bernoulli head, Adam 1e-3; pythae's own default networks are this net. The ELBO
+is taken on the 10,000 test images with 10 draws of z each, after all turns: every contestant has then trained the
+same epochs. bf16 must end where fp32 ends with the same seed; neither may end below pythae by more than the same
+0.1 nat. `--device cuda` runs the same recipe on an accelerator (P20 of the plan: <= 0.1); that form has not been
+run.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import sys
+from pathlib import Path
+
+from benchmarks.recipe import Comparison, Options, Race, engine, held_out, peer, round_off
+from benchmarks.record import Result
+from benchmarks.rounds import Contestant, Pace, Track
+
+__all__ = ["run"]
+
+NAME = "p2_vae_epoch"
+PROTOCOL = (
+    "3 sessions of fresh processes with seeds 0, 1, 2; in each one warm-up turn, then 4 measured turns of one "
+    "epoch in rotation A B C A B C; 2 threads on 2 processors for all; seconds are scaled to 60,000 examples; "
+    "median of ratios of neighbouring turns; pythae is timed in BaseTrainer.train_step, without its evaluation "
+    "and files"
+)
+
+
+def run(options: Options) -> Result:
+    name = NAME if options.device == "cpu" else f"{NAME}_{options.device.partition(':')[0]}"
+    result = options.begin(name, __doc__.splitlines()[0], PROTOCOL, "digits, one turn of one epoch, nothing compiled")
+    settings = {"latent": 16, "hidden": [512], "backbone": "mlp", "lr": 1e-3}
+    contestants: list[Contestant | None] = [
+        peer(options, "pythae", "pythae", "pythae_vae.py"),
+        Contestant("eager torch", Path(sys.executable), "eager_torch.py", ("--net", "vae", "--adam", "fused")),
+        engine("elboroom eager", "vae", "unit", "fp32", "off", settings),
+    ]
+    if not options.short:
+        contestants += [
+            engine("elboroom fp32", "vae", "unit", "fp32", "on", settings),
+            engine("elboroom bf16", "vae", "unit", "bf16", "on", settings),
+        ]
+    on_cpu = options.device == "cpu"
+    comparisons = [
+        Comparison("elboroom fp32", "pythae", "<= 0.40" if on_cpu else "<= 0.10"),
+        Comparison("elboroom bf16", "pythae", "<= 0.22" if on_cpu else "<= 0.10"),
+        Comparison("elboroom eager", "pythae"),
+        Comparison("elboroom eager", "eager torch"),
+        Comparison("elboroom fp32", "eager torch"),
+        Comparison("elboroom bf16", "eager torch"),
+    ]
+    pace = Pace(
+        sessions=1 if options.short else 3,
+        turns=1 if options.short else 4,
+        threads=options.threads,
+        device=options.device,
+    )
+    pixels = 64 if options.short else 784
+    layers = [(pixels, 512), (512, 32), (16, 512), (512, pixels)]
+    tracks = Race(contestants, comparisons, pace, layers).run(options, result)
+    for name, track in tracks.items():
+        value = -statistics.mean(held_out(track, "validation_nats"))
+        result.add(f"validation ELBO: {name}", round_off(value), "nats", how=f"mean of {pace.sessions} sessions")
+    difference(result, tracks, "elboroom bf16", "elboroom fp32", "0.0 +- 0.1")
+    for ours in ("elboroom fp32", "elboroom bf16"):
+        difference(result, tracks, ours, "pythae", ">= -0.1")
+    return result
+
+
+def difference(result: Result, tracks: dict[str, Track], ours: str, theirs: str, goal: str) -> None:
+    """The difference of two validation ELBOs, positive where ours is better, with its standard error."""
+    measure = f"validation ELBO: {ours} minus {theirs}"
+    if ours not in tracks or theirs not in tracks:
+        result.add(measure, None, "nats", goal, how="did not run")
+        return
+    pairs = zip(held_out(tracks[ours], "validation_nats"), held_out(tracks[theirs], "validation_nats"), strict=True)
+    gaps = [b - a for a, b in pairs]
+    error = statistics.stdev(gaps) / math.sqrt(len(gaps)) if len(gaps) > 1 else 0.0
+    value = statistics.mean(gaps)
+    low, high = round_off(value - error), round_off(value + error)
+    how = f"mean of {len(gaps)} sessions, plus and minus one standard error"
+    result.add(measure, round_off(value), "nats", goal, low=low, high=high, how=how)

@@ -1,0 +1,104 @@
+"""Write the pages that are made from the source: one per model, and one of all verbs (`make docs`).
+
+Models are read by `ast`, verbs from their parsers: what a page says is what the program does.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from elboroom.cli.parser import Parser
+from elboroom.cli.verbs import VERBS
+from elboroom.core import registry
+
+__all__ = ["pages"]
+
+HERE = Path(__file__).resolve().parent
+MADE = "<!-- Made by `make docs` from the source; edit that. -->\n"
+
+
+def pages() -> dict[Path, str]:
+    """Every made page: where it belongs and what it says."""
+    own = [e for e in registry.entries() if e.path.parent == registry.PACKAGE / "models"]
+    out = {HERE / "models" / f"{entry.name}.md": model_page(entry) for entry in own}
+    out[HERE / "models" / "README.md"] = model_list(own)
+    out[HERE / "verbs.md"] = verb_page()
+    return out
+
+
+def model_list(entries: list[registry.Entry]) -> str:
+    rows = [(f"[{e.name}]({e.name}.md)", e.summary, ", ".join(a.lower() for a in e.abilities)) for e in entries]
+    return f"{MADE}# Models\n\n{table(('model', 'what it is', 'abilities'), rows)}"
+
+
+def model_page(entry: registry.Entry) -> str:
+    rows = [
+        (f"`--{f.name.replace('_', '-')}`", kind_of(f), f"`{shown(f.default)}`", f.doc)
+        for f in entry.fields
+    ]
+    text = f"{MADE}# {entry.name}\n\n{entry.doc.strip()}\n\n"
+    text += f"Takes {' and '.join(entry.kinds)}; it {', '.join(a.lower() for a in entry.abilities)}; "
+    text += f"{entry.epochs} epochs where no budget is given.\n\n"
+    text += f"```sh\nelboroom models {entry.name}\n```\n\n## Settings\n\n"
+    text += "The same names serve in Python (with underscores), in `--config` files and in `run.json`.\n\n"
+    text += table(("setting", "type", "default", "meaning"), rows)
+    if entry.presets:
+        text += "\n## Presets\n\n" + table(("`--preset`", "sets"), [(f"`{n}`", preset(p)) for n, p in entry.presets.items()])
+    return text
+
+
+def preset(parts: dict[str, object]) -> str:
+    said = []
+    for part in parts.values():
+        pairs = part.items() if isinstance(part, dict) else []
+        said += [f"`--{str(k).replace('_', '-')} {shown(v)}`" for k, v in pairs]
+    said += [f"`--{k} {shown(v)}`" for k, v in parts.items() if not isinstance(v, dict)]
+    return " ".join(said)
+
+
+def kind_of(field: registry.Field) -> str:
+    if field.choices:
+        return " \\| ".join(field.choices)
+    return "`" + field.annotation.replace("|", "\\|") + "`"
+
+
+def shown(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ",".join(shown(v) for v in value)
+    return str(value)
+
+
+def verb_page() -> str:
+    text = f"{MADE}# Verbs\n\n`elbo` is short for `elboroom`; `python -m elboroom` is the same program.\n"
+    for name, listed in VERBS.items():
+        parser = Parser(name, listed.usage, listed.summary)
+        listed.load().flags(parser, [])
+        summary = listed.summary[:1].upper() + listed.summary[1:]
+        text += f"\n## {name}\n\n```text\nelboroom {name} {listed.usage}\n```\n\n{summary}.\n\n"
+        text += table(("argument", "meaning"), [row for a in parser._actions if (row := flag(a))])
+    return text
+
+
+def flag(action: argparse.Action) -> tuple[str, str] | None:
+    """One argument; those every verb has are said once, by `--help`."""
+    if action.help == argparse.SUPPRESS or action.dest in ("help", "json", "models", "debug"):
+        return None
+    name = ", ".join(action.option_strings) or str(action.metavar or action.dest)
+    takes = action.metavar or (action.dest.upper() if action.option_strings else "")
+    if action.option_strings and action.nargs != 0 and takes:
+        name += f" {takes if isinstance(takes, str) else ' '.join(takes)}"
+    meaning = (action.help or "").replace("%%", "%").replace("|", "\\|")
+    return f"`{name}`", meaning
+
+
+def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "".join("| " + " | ".join(" ".join(cell.split()) for cell in line) + " |\n" for line in lines)
+
+
+if __name__ == "__main__":
+    for path, text in pages().items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        print(path.relative_to(HERE.parent))

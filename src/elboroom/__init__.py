@@ -1,0 +1,55 @@
+"""elboroom: train, measure and use generative and sequence models on your own data.
+
+Names are loaded when first used, so that importing the package takes milliseconds and does not import torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from elboroom.api import compare, datasets, fit, models
+    from elboroom.core.errors import ElboroomError, InputError, Stopped, Unable
+    from elboroom.estimator import Estimator
+    from elboroom.run import Run, load
+
+_HOMES = {
+    "fit": "elboroom.api",
+    "models": "elboroom.api",
+    "datasets": "elboroom.api",
+    "compare": "elboroom.api",
+    "load": "elboroom.run",
+    "Run": "elboroom.run",
+    "Estimator": "elboroom.estimator",
+    "ElboroomError": "elboroom.core.errors",
+    "InputError": "elboroom.core.errors",
+    "Stopped": "elboroom.core.errors",
+    "Unable": "elboroom.core.errors",
+}
+
+__all__ = [
+    "ElboroomError",
+    "Estimator",
+    "InputError",
+    "Run",
+    "Stopped",
+    "Unable",
+    "compare",
+    "datasets",
+    "fit",
+    "load",
+    "models",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'elboroom' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,99 @@
+"""`evaluate`, `diagnose`, `inspect` and `compare`: what a run is worth, and why."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from elboroom.cli import flags, summary
+from elboroom.cli.parser import Parser, whole
+from elboroom.cli.verbs import Answer, Verb
+from elboroom.core.errors import InputError, Unable
+
+__all__ = ["Compare", "Diagnose", "Evaluate", "Inspect"]
+
+
+class Evaluate(Verb):
+    """Every measure the model's abilities allow, on held-out data; without DATA into the run's metrics.json."""
+
+    def flags(self, parser: Parser, words: list[str]) -> None:
+        parser.add_argument("RUN", type=Path, help="a run folder")
+        parser.add_argument("DATA", nargs="?", help="other data of the same shape (default: the run's own test part)")
+        parser.add_argument("--samples", type=whole(1), default=0, metavar="K", help="draws of z for the likelihood")
+        parser.add_argument("--per-example", type=Path, metavar="FILE", help="one row an example: .csv .npz ...")
+        flags.add_force(parser)
+
+    def run(self, args: argparse.Namespace) -> Answer:
+        from elboroom import outputs
+        from elboroom.run import load
+
+        if args.per_example is not None:
+            outputs.check(args.per_example, force=args.force)
+        run = load(args.RUN)
+        evaluation = run.evaluate(args.DATA, samples=args.samples, write=args.DATA is None)
+        document = {"run": str(args.RUN), "data": args.DATA, "metrics": evaluation.metrics}
+        if args.per_example is not None:
+            outputs.write(args.per_example, outputs.per_example(evaluation.per_example), force=args.force)
+            document["per_example"] = str(args.per_example)
+        return Answer(document=document, text=summary.metrics_table(evaluation.metrics))
+
+
+class Inspect(Verb):
+    """A picture of what flows inside: the manifold of a code of two dimensions."""
+
+    def flags(self, parser: Parser, words: list[str]) -> None:
+        parser.add_argument("RUN", type=Path, help="a run folder")
+        parser.add_argument("DATA", nargs="?", help="data to show on it")
+        parser.add_argument("--text", metavar="T", help="a text, for models of text")
+        flags.add_out(parser, "a picture, ending in .png")
+
+    def run(self, args: argparse.Namespace) -> Answer:
+        from elboroom import outputs
+        from elboroom.run import load
+
+        if args.text is not None:
+            raise Unable("no model of this version reads text; `elboroom models` lists what each can do")
+        outputs.check(args.out, force=args.force)
+        run = load(args.RUN)
+        found = run.inspect(args.DATA)
+        written = {".png": lambda: found.png(), ".svg": lambda: found.svg().encode()}.get(args.out.suffix.lower())
+        if written is not None:
+            outputs.write_bytes(args.out, written(), force=args.force)
+        else:
+            arrays = found.arrays()
+            result = outputs.Result(name="x", values=arrays["x"], beside={"z": arrays["z"]}, columns=run.spec.columns)
+            outputs.write(args.out, result, force=args.force)
+        return Answer(
+            document={"run": str(args.RUN), "out": str(args.out), "kind": found.kind, "caption": found.caption},
+            text=f"{args.out}\n{found.caption}",
+        )
+
+
+class Diagnose(Verb):
+    """What went wrong in training, since when, and what to try."""
+
+    def flags(self, parser: Parser, words: list[str]) -> None:
+        parser.add_argument("RUN", type=Path, help="a run folder")
+        if words[:1] == ["imbalance"]:
+            raise Unable("diagnose imbalance is not in this version; `elboroom diagnose RUN` is")
+
+    def run(self, args: argparse.Namespace) -> Answer:
+        from elboroom.artifacts.run import RunFolder
+        from elboroom.diagnose import diagnose
+
+        found = diagnose(RunFolder.open(args.RUN).path)
+        return Answer(document={"findings": found}, text=summary.findings_table(found))
+
+
+class Compare(Verb):
+    """Runs side by side on the same held-out data, with intervals of their differences."""
+
+    def flags(self, parser: Parser, words: list[str]) -> None:
+        parser.add_argument("RUN", nargs="+", type=Path, help="run folders, two or more")
+        parser.add_argument("--data", metavar="DATA", help="other held-out data (default: the test part they share)")
+        flags.add_out(parser, "a page, ending in .html", required=False)
+
+    def run(self, args: argparse.Namespace) -> Answer:
+        if len(args.RUN) < 2:
+            raise InputError("compare needs two runs or more; usage: elboroom compare RUN RUN ...")
+        raise Unable("compare: waits")

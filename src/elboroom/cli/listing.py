@@ -1,0 +1,135 @@
+"""`models` and `data`: what there is. `models` reads names and first lines from the source and imports no model."""
+
+from __future__ import annotations
+
+import argparse
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+from elboroom.cli import console, flags
+from elboroom.cli.parser import Parser
+from elboroom.cli.verbs import Answer, Verb
+from elboroom.core import registry
+
+if TYPE_CHECKING:
+    from elboroom.data.source import Dataset
+
+__all__ = ["Data", "Models"]
+
+
+class Models(Verb):
+    """What models there are; with NAME its settings with units and sources."""
+
+    def flags(self, parser: Parser, words: list[str]) -> None:
+        parser.add_argument("NAME", nargs="?", help="a model")
+
+    def run(self, args: argparse.Namespace) -> Answer:
+        if args.NAME is not None:
+            entry = registry.entry(args.NAME)
+            return Answer(document={**_short(entry), **_long(entry)}, text=_described(entry))
+        entries = registry.entries()
+        rows = [(e.name, e.summary, ", ".join(e.abilities).lower()) for e in entries]
+        return Answer(
+            document=[_short(e) for e in entries],
+            text=console.table(rows) + "\n\n`elboroom models NAME` lists the settings of one.",
+        )
+
+
+class Data(Verb):
+    """What named sets there are; with NAME or PATH what it would be read as."""
+
+    def flags(self, parser: Parser, words: list[str]) -> None:
+        parser.add_argument("DATA", nargs="?", metavar="NAME|PATH", help="a named set, a file or a folder")
+        flags.add_reading(parser)
+        parser.add_argument("--seed", type=flags.SEED, default=0, metavar="S", help="of the split (default 0)")
+
+    def run(self, args: argparse.Namespace) -> Answer:
+        if args.DATA is None:
+            return _catalog()
+        from elboroom.data.source import read
+
+        dataset = read(args.DATA, flags.reading(vars(args)), seed=args.seed)
+        counts = {part: len(rows) for part, rows in dataset.parts.items()}
+        return Answer(document={**dataset.to_json(), "counts": counts}, text=_read_as(dataset, counts))
+
+
+def _short(entry: registry.Entry) -> dict[str, Any]:
+    return {
+        "name": entry.name,
+        "summary": entry.summary,
+        "abilities": [a.lower() for a in entry.abilities],
+        "kinds": list(entry.kinds),
+        "epochs": entry.epochs,
+        "presets": sorted(entry.presets),
+    }
+
+
+def _long(entry: registry.Entry) -> dict[str, Any]:
+    settings = [
+        {
+            "name": f.name,
+            "type": f.annotation,
+            "default": f.default,
+            "doc": f.doc,
+            "choices": list(f.choices),
+            "flag": flags.setting_flag(f),
+        }
+        for f in entry.fields
+    ]
+    return {"doc": entry.doc, "path": str(entry.path), "settings": settings}
+
+
+def _described(entry: registry.Entry) -> str:
+    head = [
+        f"{entry.name}: {entry.doc.strip()}",
+        "",
+        f"abilities: {', '.join(entry.abilities).lower() or 'none'}",
+        f"data:      {', '.join(entry.kinds)}",
+        f"epochs:    {entry.epochs}",
+    ]
+    head += [f"preset:    {name}: {_preset(entry.presets[name])}" for name in sorted(entry.presets)]
+    body = ["", "settings:"]
+    for field in entry.fields:
+        body.append(f"  {flags.setting_flag(field)}  [{flags.kind_of(field)}; default {flags.shown(field.default)}]")
+        body += textwrap.wrap(field.doc, 110, initial_indent="      ", subsequent_indent="      ")
+    return "\n".join(head + body)
+
+
+def _preset(preset: dict[str, Any]) -> str:
+    """What a preset sets, as one would type it."""
+    flat: dict[str, Any] = {}
+    for key, value in preset.items():
+        flat.update(value if isinstance(value, dict) else {key: value})
+    return " ".join(f"--{key.replace('_', '-')} {flags.shown(value)}" for key, value in flat.items())
+
+
+def _catalog() -> Answer:
+    from elboroom.data.catalog import CATALOG
+
+    shown = ("name", "summary", "kind", "shape", "origin", "licence", "options")
+    entries = [{name: getattr(entry, name) for name in shown} for entry in CATALOG.values()]
+    rows = [(e["name"], f"{e['kind']} {e['shape']}", e["summary"]) for e in entries]
+    return Answer(
+        document=entries, text=console.table(rows) + "\n\n`elboroom data NAME|PATH` shows what one would be read as."
+    )
+
+
+def _read_as(dataset: Dataset, counts: dict[str, int]) -> str:
+    spec = dataset.spec
+    rows = [
+        ("name", dataset.name),
+        ("kind", spec.kind),
+        ("shape", " x ".join(str(n) for n in spec.shape)),
+        ("scale", spec.scale),
+        ("split", f"{', '.join(f'{part} {n:,}' for part, n in counts.items())} ({dataset.split_how})"),
+        ("fingerprint", dataset.fingerprint),
+    ]
+    if spec.classes:
+        named = ", ".join(spec.classes[:10]) + (", ..." if len(spec.classes) > 10 else "")
+        rows.append(("classes", f"{len(spec.classes)}: {named}"))
+    for column in spec.columns[:20]:
+        rows.append(("column", f"{column.name}, {column.kind}"))
+    if len(spec.columns) > 20:
+        rows.append(("column", f"and {len(spec.columns) - 20:,} more"))
+    rows += [("problem", problem) for problem in dataset.problems]
+    return console.table(rows)

@@ -1,0 +1,119 @@
+"""The verbs as a table of names, so that `--help` imports none of them.
+
+A verb is a class with two methods: `flags` declares what it takes, `run` does it and returns an Answer. Its module is
+imported when it is called by name.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from elboroom.core.errors import InputError, Unable, nearest
+
+if TYPE_CHECKING:
+    from elboroom.cli.parser import Parser
+
+__all__ = ["PLANNED", "VERBS", "Answer", "Listed", "Verb", "find"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a verb has to say on stdout: `document` with --json, else `text`."""
+
+    document: Any
+    text: str = ""
+    code: int = 0
+    note: str = ""
+    """One line for stderr, beside the answer: why a run stopped early."""
+
+
+class Verb(ABC):
+    """One verb of the command line."""
+
+    @abstractmethod
+    def flags(self, parser: Parser, words: list[str]) -> None:
+        """Declare arguments; `words` is the call after the verb, for flags that depend on it (a model's settings)."""
+
+    @abstractmethod
+    def run(self, args: argparse.Namespace) -> Answer:
+        """Do it. Wrong input raises InputError, a missing ability Unable."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listed:
+    """A verb as `elboroom --help` shows it."""
+
+    usage: str
+    summary: str
+    where: str = field(repr=False)
+    """module:Class inside elboroom.cli"""
+
+    def load(self) -> Verb:
+        module, name = self.where.split(":")
+        verb: Verb = getattr(importlib.import_module(f"elboroom.cli.{module}"), name)()
+        return verb
+
+
+VERBS: dict[str, Listed] = {
+    "models": Listed(usage="[NAME]", summary="what models there are; NAME: its settings", where="listing:Models"),
+    "data": Listed(
+        usage="[NAME|PATH] [reading]",
+        summary="what sets are known; what a file or folder would be read as",
+        where="listing:Data",
+    ),
+    "fit": Listed(
+        usage="MODEL DATA [--run DIR] [reading] [settings] [budget] [runtime] [--or-resume] [--from RUN]",
+        summary="train, then evaluate and write card and report",
+        where="training:Fit",
+    ),
+    "resume": Listed(
+        usage="RUN [--steps +N]", summary="go on from the last good checkpoint, or further", where="training:Resume"
+    ),
+    "evaluate": Listed(
+        usage="RUN [DATA] [--samples K] [--per-example FILE]",
+        summary="every measure the model's abilities allow, on held-out data",
+        where="judging:Evaluate",
+    ),
+    "sample": Listed(
+        usage="RUN -n N --out FILE [--temperature T] [--seed S] [--mean]",
+        summary="draw new examples",
+        where="applying:Sample",
+    ),
+    "reconstruct": Listed(
+        usage="RUN DATA --out FILE", summary="each example through the code and back", where="applying:Reconstruct"
+    ),
+    "encode": Listed(usage="RUN DATA --out FILE", summary="each example's code", where="applying:Encode"),
+    "decode": Listed(
+        usage="RUN CODES --out FILE",
+        summary="examples from codes: a file of encode, or .npy/.csv",
+        where="applying:Decode",
+    ),
+    "inspect": Listed(usage="RUN [DATA] --out FILE", summary="a picture of what flows inside", where="judging:Inspect"),
+    "diagnose": Listed(usage="RUN", summary="what went wrong in training, and what to try", where="judging:Diagnose"),
+    "compare": Listed(
+        usage="RUN RUN ... [--data DATA] [--out FILE.html]",
+        summary="runs side by side on the same held-out data",
+        where="judging:Compare",
+    ),
+    "report": Listed(usage="RUN [--out FILE.html]", summary="one self-contained HTML file", where="sharing:Report"),
+    "export": Listed(
+        usage="RUN --format onnx|torch|safetensors --out FILE",
+        summary="the model for use elsewhere",
+        where="sharing:Export",
+    ),
+}
+
+PLANNED = ("impute", "classify", "forecast", "detect", "generate", "measure", "sweep", "studio", "serve", "import")
+
+
+def find(name: str) -> Listed:
+    """The verb called `name`; another name is refused with the nearest."""
+    if name in PLANNED:
+        raise Unable(f"{name} is not in this version; verbs that are: {', '.join(VERBS)}")
+    if name not in VERBS:
+        raise InputError(f"there is no verb {name!r} (verbs: {', '.join(VERBS)}){nearest(name, VERBS)}")
+    return VERBS[name]

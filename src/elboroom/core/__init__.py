@@ -1,0 +1,1 @@
+"""Floor 0: the words every other floor speaks. Imports nothing of elboroom but itself."""

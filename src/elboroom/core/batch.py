@@ -1,0 +1,25 @@
+"""One batch as a model sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+__all__ = ["Batch"]
+
+
+@dataclass
+class Batch:
+    """`x` in the model's own space, what is known of it beside, all on one device.
+
+    Shapes: x (batch, *spec.shape), floating; label (batch,) int64; observed (batch, *spec.shape) bool, True where
+    the cell was measured. A missing cell holds 0 in x, never a guess.
+    """
+
+    x: Tensor
+    label: Tensor | None = None
+    observed: Tensor | None = None
+
+    def __len__(self) -> int:
+        return self.x.shape[0]

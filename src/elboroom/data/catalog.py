@@ -1,0 +1,186 @@
+"""Named data sets: what each is, where its files may lie, how they are known to be whole, under which terms.
+
+Nothing here is embedded: `digits` comes with scikit-learn, `shapes` is drawn, the rest is looked for under
+`$ELBOROOM_DATA`, then in the user's cache, then downloaded; each file is checked against its SHA-256.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from elboroom.core.errors import InputError
+
+from .content import Content
+from .idx import read_idx_folder
+from .toy import read_shapes
+
+__all__ = ["CATALOG", "Entry", "find", "names"]
+
+WAIT_S = 20
+CHUNK = 2**20
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One named set."""
+
+    name: str
+    summary: str
+    kind: str
+    shape: str
+    origin: str
+    licence: str
+    read: Callable[[str, tuple[int, int] | None], Content]
+    """From the options after the colon in the name, and the size asked for."""
+    folder: str = ""
+    """Sub-folder of `$ELBOROOM_DATA`; empty where no file is needed."""
+    files: dict[str, str] = field(default_factory=dict)
+    """File name to SHA-256."""
+    mirror: str = ""
+    """Where the files are downloaded from."""
+    options: str = ""
+    """What may follow the name and a colon."""
+
+
+def names() -> list[str]:
+    """The known sets."""
+    return list(CATALOG)
+
+
+def find(name: str) -> tuple[Entry, str] | None:
+    """The entry and its options for `name` or `name:options`; None where there is no such set."""
+    stem, _, options = name.partition(":")
+    entry = CATALOG.get(stem)
+    if entry is None:
+        return None
+    if options and not entry.options:
+        raise InputError(f"{name}: the set {stem!r} takes no options")
+    return entry, options
+
+
+def _digits(options: str, size: tuple[int, int] | None) -> Content:
+    from sklearn.datasets import load_digits
+
+    found = load_digits()
+    x = found.images.astype(np.uint8)[:, None]
+    return Content(
+        "images", x, white=16.0, label=found.target.astype(np.int64), classes=tuple(str(n) for n in found.target_names)
+    )
+
+
+def _mnist(options: str, size: tuple[int, int] | None) -> Content:
+    return read_idx_folder(_located(CATALOG["mnist"]))
+
+
+def _cache() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "elboroom" / "data"
+
+
+def _located(entry: Entry) -> Path:
+    """The folder that holds the set's files, checked; downloaded where they are nowhere."""
+    root = os.environ.get("ELBOROOM_DATA", "")
+    places = [Path(root).expanduser() / entry.folder] if root else []
+    places.append(_cache() / entry.folder)
+    for place in places:
+        if all((place / name).is_file() for name in entry.files):
+            for name, known in entry.files.items():
+                _check(place / name, known)
+            return place
+    target = places[0] if places[0].is_dir() and os.access(places[0], os.W_OK) else places[-1]
+    for name, known in entry.files.items():
+        if not (target / name).is_file():
+            _download(entry, name, known, target, places)
+        _check(target / name, known)
+    return target
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check(path: Path, known: str) -> None:
+    if _sha256(path) != known:
+        raise InputError(f"{path}: the file is not the published one (its SHA-256 differs); delete it and try again")
+
+
+def _download(entry: Entry, name: str, known: str, target: Path, places: list[Path]) -> None:
+    """One file, whole or not at all."""
+    part = None
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        with (
+            urllib.request.urlopen(entry.mirror + name, timeout=WAIT_S) as answer,
+            tempfile.NamedTemporaryFile(dir=target, prefix=".part-", delete=False) as file,
+        ):
+            part = Path(file.name)
+            while block := answer.read(CHUNK):
+                file.write(block)
+        if _sha256(part) != known:
+            raise InputError(f"{entry.mirror}{name}: what was downloaded is not the published file (its SHA-256 differs)")
+        part.chmod(0o644)
+        part.replace(target / name)
+    except (urllib.error.URLError, OSError) as error:
+        if isinstance(error, InputError):
+            raise
+        listed = ", ".join(entry.files)
+        raise InputError(
+            f"{entry.name} is not on this machine and could not be downloaded ({error}); put {listed} into {places[0]}"
+            + ("" if os.environ.get("ELBOROOM_DATA") else ", or set ELBOROOM_DATA to the folder above theirs")
+        ) from error
+    finally:
+        if part is not None:
+            part.unlink(missing_ok=True)
+
+
+CATALOG = {
+    entry.name: entry
+    for entry in (
+        Entry(
+            name="digits",
+            summary="hand-written digits, 8x8, 17 grey levels",
+            kind="images",
+            shape="1,797 x 1x8x8",
+            origin="UCI optical recognition of handwritten digits (test part), inside scikit-learn",
+            licence="CC BY 4.0",
+            read=_digits,
+        ),
+        Entry(
+            name="mnist",
+            summary="hand-written digits, 28x28, 256 grey levels, with a test part of its own",
+            kind="images",
+            shape="70,000 x 1x28x28",
+            origin="LeCun, Cortes and Burges, the MNIST database",
+            licence="none stated",
+            read=_mnist,
+            folder="mnist",
+            files={
+                "train-images-idx3-ubyte.gz": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+                "train-labels-idx1-ubyte.gz": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+                "t10k-images-idx3-ubyte.gz": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+                "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+            },
+            mirror="https://ossci-datasets.s3.amazonaws.com/mnist/",
+        ),
+        Entry(
+            name="shapes",
+            summary="drawn shapes with every combination of known factors; any grid of them",
+            kind="images",
+            shape="6,144 x 1x32x32, or as asked",
+            origin="drawn by elboroom",
+            licence="Apache-2.0",
+            read=read_shapes,
+            options="shape=3,scale=4,rotation=8,x=8,y=8,size=32",
+        ),
+    )
+}

@@ -1,0 +1,76 @@
+"""Which reader a path goes to: by what a folder holds and how a file's name ends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from elboroom.core.errors import InputError
+from elboroom.core.spec import Spec
+
+from .columns import RawTable
+from .content import Content
+from .idx import is_idx, read_idx, read_idx_folder
+from .reading import Reading
+from .tables import read_delimited
+
+__all__ = ["Found", "open_path"]
+
+Found = Content | RawTable
+TEXT_TABLES = (".csv", ".tsv", ".tab", ".csv.gz", ".tsv.gz")
+
+
+def open_path(
+    path: Path, reading: Reading, *, own_test: bool, like: Spec | None = None, white: float | None = None
+) -> tuple[Found, str]:
+    """What the path holds, and a short name for it. `like` is the Spec of the run that new data are read for."""
+    if path.is_dir():
+        return _folder(path, reading, like)
+    name = path.name.lower()
+    if is_idx(path):
+        return read_idx(path, own_test=own_test), path.parent.name or "idx"
+    stem = path.name.split(".")[0]
+    if name.endswith(TEXT_TABLES):
+        return read_delimited(path), stem
+    if name.endswith((".npy", ".npz")):
+        from .arrays import read_array
+
+        return read_array(path, reading, white), stem
+    if name.endswith(".zip"):
+        from .images import read_zip
+
+        return read_zip(path, reading, like), stem
+    if name.endswith((".parquet", ".pq")):
+        from .parquet import read_parquet
+
+        return read_parquet([path], reading, like), stem
+    if name.endswith((".h5ad", ".h5", ".hdf5")):
+        from .expression import read_hdf5
+
+        return read_hdf5(path), stem
+    if name.endswith((".gct", ".gct.gz")):
+        from .expression import read_gct
+
+        return read_gct(path), stem
+    if name.endswith((".pkl", ".pickle", ".joblib", ".pt", ".pth", ".ckpt")):
+        raise InputError(f"{path}: such a file can run code when it is opened and is never read; save arrays as .npy")
+    raise InputError(
+        f"{path}: no reader for this ending; data are image folders, .zip, .npy, .npz, IDX, .csv, .tsv, .parquet, "
+        ".h5ad, .h5, .gct"
+    )
+
+
+def _folder(path: Path, reading: Reading, like: Spec | None) -> tuple[Found, str]:
+    names = [p.name for p in path.iterdir()]
+    stem = path.resolve().name
+    if not names:
+        raise InputError(f"{path}: the folder is empty")
+    if any(is_idx(Path(name)) for name in names):
+        return read_idx_folder(path), stem
+    shards = sorted(path / name for name in names if name.endswith((".parquet", ".pq")))
+    if shards:
+        from .parquet import read_parquet
+
+        return read_parquet(shards, reading, like), stem
+    from .images import read_folder
+
+    return read_folder(path, reading, like), stem

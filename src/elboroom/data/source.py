@@ -1,0 +1,238 @@
+"""From a name, a path or an object to a Dataset: read, split, scaled, fingerprinted.
+
+Each format has its own file; here they meet. A reader gives Content; the rest is the same for all.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from elboroom.core.errors import InputError, Unable, nearest
+from elboroom.core.spec import Spec
+
+from . import catalog
+from .columns import RawTable, assemble
+from .conform import conform_images, conform_table
+from .content import Array, Content
+from .fingerprint import fingerprint, repeated
+from .formats import Found, open_path
+from .reading import Reading
+from .rows import Rows, rows_of
+from .scaling import auto_scale, fit_table, resolve_columns
+from .splits import split
+from .storage import mapped
+from .transforms import Transform, image_transform
+
+__all__ = ["Dataset", "read", "read_like"]
+
+REPEATS_UP_TO = 300_000
+
+
+@dataclass
+class Dataset:
+    """Data ready to train on or to be measured with."""
+
+    name: str
+    spec: Spec
+    parts: dict[str, Rows]
+    """"train", "valid" and "test" where they are not empty; for new data of an existing run "all"."""
+    transform: Transform
+    fingerprint: str
+    problems: list[str]
+    reading: Reading
+    split_how: str
+    identifiers: dict[str, Array]
+    """Names of the rows, by input row; `identifiers[k][rows.index]` are those of one part."""
+    source: str = ""
+    """The path or name that was read; empty for data given from memory."""
+    seed: int = 0
+    named: bool = True
+    factors: tuple[tuple[str, int], ...] = ()
+    """Names and sizes of known generative factors; their values are in `rows.beside["factors"]`."""
+
+    def to_json(self) -> dict[str, Any]:
+        """What run.json keeps under "data"."""
+        return {
+            "name": self.name,
+            "source": self.source,
+            "spec": self.spec.to_json(),
+            "reading": self.reading.to_json(),
+            "fingerprint": self.fingerprint,
+            "split": {"how": self.split_how, "counts": {k: len(v) for k, v in self.parts.items()}, "seed": self.seed},
+            "problems": list(self.problems),
+            "transform": self.transform.to_json(),
+            "named": self.named,
+            "factors": [{"name": name, "size": size} for name, size in self.factors],
+        }
+
+
+def read(source: str | Path | Any, reading: Reading | None = None, *, seed: int = 0) -> Dataset:
+    """Read, split by `seed` and fit the scaling on the training part."""
+    reading = reading or Reading()
+    found, name, said = _open(source, reading, own_test=True)
+    content = _content(found, reading)
+    reading.refuse_unused(content.kind)
+    parts, how = split(len(content), reading.split, seed=seed, own=content.own, group=content.group)
+    spec, transform, problems = _described(content, reading, parts["train"])
+    problems = [*content.problems, *problems, *_checked_parts(content, parts)]
+    resolved = dataclasses.replace(reading, kind=content.kind, scale=spec.scale)
+    return Dataset(
+        name=name,
+        spec=spec,
+        parts={k: rows_of(content, index, masked=spec.masked) for k, index in parts.items()},
+        transform=transform,
+        fingerprint=fingerprint(content),
+        problems=problems,
+        reading=resolved,
+        split_how=how,
+        identifiers=content.identifiers,
+        source=said,
+        seed=seed,
+        named=content.named,
+        factors=content.factors,
+    )
+
+
+def read_like(source: str | Path | Any, saved: dict[str, Any], transform: Transform, *, masking: bool = False) -> Dataset:
+    """New data for an existing run, all of it in input order as the part "all".
+
+    `saved` is the run's `Dataset.to_json()`. Labels are used where they are there. Columns the run knows and the new
+    data lack are refused, unless the run was trained on missing cells or `masking` asks for them to be masked.
+    """
+    spec = Spec.from_json(saved["spec"])
+    reading = dataclasses.replace(Reading.from_json(saved["reading"]), split=None, columns=())
+    if spec.kind == "images":
+        reading = dataclasses.replace(reading, channels=spec.shape[0])
+    found, name, said = _open(source, reading, own_test=False, like=spec, white=saved["transform"].get("white"))
+    if isinstance(found, RawTable) != (spec.kind == "table"):
+        raise InputError(f"{name}: holds {'a table' if isinstance(found, RawTable) else 'images'}; the run needs {spec.kind}")
+    if isinstance(found, RawTable):
+        content = conform_table(
+            found, spec, named=saved["named"], label=reading.label, masking=masking, strict=reading.strict
+        )
+    else:
+        content = conform_images(found, spec, saved["transform"]["white"])
+        if content.classes and content.classes != spec.classes:
+            content = _relabelled(content, spec)
+    if not len(content):
+        raise InputError(f"{name}: holds no rows")
+    rows = rows_of(content, np.arange(len(content)), masked=spec.masked or content.masked)
+    return Dataset(
+        name=name,
+        spec=spec,
+        parts={"all": rows},
+        transform=transform,
+        fingerprint=fingerprint(content),
+        problems=content.problems,
+        reading=reading,
+        split_how="all rows in input order",
+        identifiers=content.identifiers,
+        source=said,
+        named=content.named,
+        factors=content.factors,
+    )
+
+
+def _open(
+    source: Any, reading: Reading, *, own_test: bool, like: Spec | None = None, white: float | None = None
+) -> tuple[Found, str, str]:
+    """What the source holds, a short name for it, and what run.json remembers of where it was."""
+    if reading.kind not in ("auto", "images", "table"):
+        raise Unable(f"--kind {reading.kind}: data of this kind cannot be read yet; images and table can")
+    if not isinstance(source, str | Path):
+        from .objects import from_object
+
+        return from_object(source, reading, white), "memory", ""
+    if isinstance(source, str):
+        known = catalog.find(source)
+        if known is not None:
+            entry, options = known
+            return entry.read(options, reading.size), entry.name, source
+    path = Path(source).expanduser()
+    if not path.exists():
+        raise InputError(
+            f"{source}: there is no such file or folder, and no set of that name{nearest(str(source), catalog.names())}; "
+            f"sets: {', '.join(catalog.names())}"
+        )
+    found, name = open_path(path, reading, own_test=own_test, like=like, white=white)
+    return found, name, str(path.resolve())
+
+
+def _content(found: Found, reading: Reading) -> Content:
+    if isinstance(found, RawTable):
+        found = assemble(
+            found, label=reading.label, group=reading.group_by, columns=reading.columns, strict=reading.strict
+        )
+    if reading.strict and found.kind == "images" and any("skipped" in p for p in found.problems):
+        raise InputError(f"{found.problems[0]}; --strict refuses them")
+    if not len(found):
+        raise InputError("the data hold no rows")
+    return found
+
+
+def _described(content: Content, reading: Reading, train: Array) -> tuple[Spec, Transform, list[str]]:
+    """The Spec and the fitted transform."""
+    shape = tuple(int(n) for n in content.x.shape[1:])
+    if content.kind == "images":
+        pixels = image_transform("unit" if reading.scale == "auto" else reading.scale, content.white)
+        spec = Spec(
+            kind="images",
+            shape=shape,
+            scale=pixels.scale,
+            levels=pixels.levels,
+            low=pixels.low,
+            high=pixels.high,
+            classes=content.classes,
+        )
+        return spec, pixels, _flat_images(content)
+    scale = auto_scale(content.columns) if reading.scale == "auto" else reading.scale
+    columns = resolve_columns(content.columns, scale)
+    transform, problems = fit_table(content, columns, scale, train)
+    low = 0.0 if scale in ("counts", "log1p") else float("-inf")
+    spec = Spec(
+        kind="table",
+        shape=shape,
+        scale=scale,
+        low=low,
+        columns=columns,
+        classes=content.classes,
+        masked=content.masked,
+    )
+    return spec, transform, problems
+
+
+def _flat_images(content: Content) -> list[str]:
+    head = np.asarray(content.x[:1000])  # type: ignore[index]
+    if head.min() == head.max():
+        return [f"every pixel of the first {len(head)} images is {head.flat[0]:g}: there is nothing to learn"]
+    return []
+
+
+def _checked_parts(content: Content, parts: dict[str, Array]) -> list[str]:
+    """Held-out rows that repeat training rows, and classes that training never sees."""
+    said = []
+    held = np.concatenate([np.zeros(0, np.int64), *[index for name, index in parts.items() if name != "train"]])
+    if len(held) and len(content) <= REPEATS_UP_TO and not mapped(content.x):
+        count = repeated(content.x, parts["train"], held)
+        if count:
+            said.append(f"{count:,} of {len(held):,} held-out rows are equal to a training row")
+    if content.label is not None:
+        there = np.bincount(content.label[parts["train"]], minlength=len(content.classes))
+        lost = [name for name, count in zip(content.classes, there, strict=True) if not count]
+        if lost:
+            said.append(f"{len(lost)} classes have no row in the training part: {', '.join(lost[:5])}")
+    return said
+
+
+def _relabelled(content: Content, spec: Spec) -> Content:
+    """Class folders of new images in the run's numbering; labels are dropped where they are other classes."""
+    if content.label is None or not set(content.classes) <= set(spec.classes):
+        problem = "the labels are not those of the run: left out"
+        return dataclasses.replace(content, label=None, classes=(), problems=[*content.problems, problem])
+    code = np.array([spec.classes.index(name) for name in content.classes], np.int64)
+    return dataclasses.replace(content, label=code[content.label], classes=spec.classes)

@@ -1,0 +1,55 @@
+"""Where rows live while they are used: in memory when they are few, else in a file that the system pages in.
+
+`allocate` gives an array either way, so a reader fills it without asking which. The scratch file has no name: it is
+gone with the process, also when that is killed.
+"""
+
+from __future__ import annotations
+
+import mmap
+import shutil
+import tempfile
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from elboroom.core.errors import InputError
+
+from .content import Array, Csr
+
+__all__ = ["RESIDENT_BYTES", "allocate", "mapped", "release"]
+
+RESIDENT_BYTES = 2**30
+"""Data up to this size are copied into memory (and onto the device); larger ones are read from disk row by row."""
+
+
+def allocate(shape: tuple[int, ...], dtype: DTypeLike, where: str) -> Array:
+    """Zeros of this shape: in memory up to RESIDENT_BYTES, else in a nameless file of the temporary folder."""
+    size = int(np.prod(shape, dtype=object)) * np.dtype(dtype).itemsize
+    if size <= RESIDENT_BYTES:
+        return np.zeros(shape, dtype)
+    folder = tempfile.gettempdir()
+    free = shutil.disk_usage(folder).free
+    if size > free:
+        raise InputError(
+            f"{where}: takes {size / 1e9:.1f} GB unpacked and {folder} has room for {free / 1e9:.1f} GB; "
+            "set TMPDIR to a folder with more room"
+        )
+    with tempfile.TemporaryFile() as file:
+        file.truncate(size)
+        return np.memmap(file, dtype=dtype, mode="r+", shape=shape)
+
+
+def mapped(x: Array | Csr) -> bool:
+    """Whether an array should stay where it is and be read batch by batch."""
+    return not isinstance(x, Csr) and x.nbytes > RESIDENT_BYTES
+
+
+def release(x: Array) -> None:
+    """Give back the pages of a mapped array that were touched; they stay in the system's cache, not in this process."""
+    base: Any = x
+    while base is not None and not isinstance(base, mmap.mmap):
+        base = getattr(base, "base", None)
+    if base is not None and hasattr(base, "madvise"):
+        base.madvise(mmap.MADV_DONTNEED)

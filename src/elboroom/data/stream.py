@@ -1,0 +1,63 @@
+"""Batches in an order that is a pure function of (seed, epoch), so that a resumed run meets the same rows.
+
+A permutation is drawn once an epoch and cut once into batches; a step then only picks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from elboroom.core.errors import InputError
+
+from .rows import Rows
+from .splits import mix
+
+__all__ = ["Stream", "in_order"]
+
+
+class Stream:
+    """Training rows, shuffled anew each epoch; a last short batch is dropped.
+
+    `batch_size` is global: with `world` processes each gives its own contiguous slice of the same global batch.
+    """
+
+    def __init__(self, rows: Rows, batch_size: int, *, seed: int, rank: int = 0, world: int = 1) -> None:
+        if batch_size < 1:
+            raise InputError(f"batch size {batch_size}: must be at least 1")
+        self.batch_size = min(batch_size, len(rows))
+        if self.batch_size % world:
+            raise InputError(f"a batch of {self.batch_size} rows cannot be shared by {world} processes; choose a multiple")
+        self.data = rows
+        self.seed = seed
+        self.steps_per_epoch = len(rows) // self.batch_size
+        self.examples = self.steps_per_epoch * self.batch_size
+        """Rows seen in one epoch."""
+        share = self.batch_size // world
+        self._slice = slice(rank * share, (rank + 1) * share)
+        self._epoch = -1
+        self._batches: tuple[Tensor, ...] = ()
+
+    def rows(self, step: int) -> dict[str, Tensor]:
+        """This process's slice of the global batch of `step`."""
+        epoch, place = divmod(step, self.steps_per_epoch)
+        if epoch != self._epoch:
+            self._shuffle(epoch)
+        return self.data.take(self._batches[place])
+
+    def _shuffle(self, epoch: int) -> None:
+        # drawn on the CPU, so that the order is the same on every device
+        generator = torch.Generator().manual_seed(mix(self.seed, epoch))
+        order = torch.randperm(len(self.data), generator=generator)[: self.examples]
+        order = order.reshape(self.steps_per_epoch, self.batch_size)[:, self._slice].contiguous()
+        self._batches = order.to(self.data.device).unbind(0)
+        self._epoch = epoch
+
+
+def in_order(rows: Rows, batch_size: int) -> Iterator[dict[str, Tensor]]:
+    """All rows once, in order, the last batch as short as it is: for evaluation."""
+    for where in torch.arange(len(rows), device=rows.device).split(batch_size):
+        if len(where):
+            yield rows.take(where)

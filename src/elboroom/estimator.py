@@ -1,0 +1,246 @@
+"""Any model that encodes rows of numbers, with scikit-learn's manners: for pipelines, searches and frames.
+
+It follows scikit-learn's protocol without inheriting from it: parameters are the model's own settings, which a class
+that reads them off its constructor could not have. A fitted one holds its weights as bytes (safetensors) and its record
+(run.json) as plain values, so it can be pickled and copied; no folder of the user's is touched.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elboroom.core import registry
+from elboroom.core.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    from elboroom.run import Run
+
+__all__ = ["Estimator"]
+
+OWN = ("model", "epochs", "steps", "scale", "device", "precision", "compile", "threads", "seed", "networks")
+
+
+class Estimator:
+    """`Estimator("vae", latent=8)`; every setting of the model is a parameter.
+
+    `epochs` or `steps` is the budget (both 0: the model's own), `scale` how columns are brought to like size, `seed` all
+    that is random, `networks` own networks by role. All rows given to `fit` are trained on. NaN is a missing cell, in
+    `fit` and later; sparse input stays sparse. Wrong values raise InputError, a ValueError, in `fit`.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        epochs: int = 0,
+        steps: int = 0,
+        scale: str = "auto",
+        device: str = "auto",
+        precision: str = "auto",
+        compile: str = "auto",
+        threads: int = 0,
+        seed: int = 0,
+        networks: dict[str, Any] | None = None,
+        **settings: Any,
+    ) -> None:
+        self.model = model
+        self.epochs = epochs
+        self.steps = steps
+        self.scale = scale
+        self.device = device
+        self.precision = precision
+        self.compile = compile
+        self.threads = threads
+        self.seed = seed
+        self.networks = networks
+        self._settings = settings
+        self._sklearn_output_config: dict[str, str] = {}
+
+    # -- parameters ------------------------------------------------------------------------------------------------
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Every parameter: those of this class, then the model's settings, defaults included."""
+        return {**{name: getattr(self, name) for name in OWN}, **self._defaults(), **self._settings}
+
+    def set_params(self, **params: Any) -> Self:
+        """Change parameters; with another `model`, settings left at the old one's defaults take the new one's."""
+        if "model" in params and params["model"] != self.model:
+            defaults = self._defaults()
+            self._settings = {k: v for k, v in self._settings.items() if k not in defaults or v != defaults[k]}
+            self.model = params["model"]
+        known = self.get_params()
+        for name in params:
+            if name not in known and self._defaults():
+                raise InputError(f"{self.model} has no setting {name!r}{nearest(name, known)}")
+        for name, value in params.items():
+            if name in OWN:
+                setattr(self, name, value)
+            else:
+                self._settings[name] = value
+        return self
+
+    def _defaults(self) -> dict[str, Any]:
+        """The model's settings as its file states them; none where `model` names none, which `fit` then says."""
+        known = registry.names() if isinstance(self.model, str) else {}
+        return {f.name: f.default for f in registry.entry(self.model).fields} if self.model in known else {}
+
+    def __repr__(self) -> str:
+        defaults = {"epochs": 0, "steps": 0, "scale": "auto", "device": "auto", "precision": "auto", "compile": "auto",
+                    "threads": 0, "seed": 0, "networks": None, **self._defaults()}  # fmt: skip
+        shown = {k: v for k, v in self.get_params().items() if k != "model" and (k not in defaults or v != defaults[k])}
+        return f"Estimator({', '.join([repr(self.model), *(f'{k}={v!r}' for k, v in shown.items())])})"
+
+    # -- fitting ---------------------------------------------------------------------------------------------------
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Train on all rows of X (rows, columns); `y` is not used."""
+        from elboroom.data.source import Reading
+        from elboroom.fit import fit
+
+        rows = self._checked(X, first=True)
+        run = fit(
+            self.model,
+            rows,
+            reading=Reading(kind="table", scale=self.scale, split=(1.0, 0.0, 0.0)),
+            settings=dict(self._settings),
+            epochs=self.epochs,
+            steps=self.steps,
+            device=self.device,
+            precision=self.precision,
+            compile=self.compile,
+            threads=self.threads,
+            seed=self.seed,
+            networks=self._networks(),
+        )
+        self.record_: dict[str, Any] = dict(run.meta)
+        self.weights_: bytes = run.folder.weights.read_bytes()
+        self._run: Run | None = None
+        self._run = self._live()
+        return self
+
+    def fit_transform(self, X: Any, y: Any = None) -> Any:
+        """`fit`, then the codes of the same rows."""
+        return self.fit(X, y).transform(X)
+
+    def _networks(self) -> dict[str, Any] | None:
+        """Copies, so that `fit` leaves the user's networks as they are."""
+        import copy
+
+        return copy.deepcopy(self.networks) if self.networks else None
+
+    def _live(self) -> Run:
+        """The run in memory, brought back from its bytes in a temporary folder where it was pickled."""
+        from sklearn.utils.validation import check_is_fitted
+
+        check_is_fitted(self)
+        if self._run is None:
+            from elboroom.artifacts.files import write_bytes
+            from elboroom.artifacts.run import RunFolder
+            from elboroom.run import load
+
+            with tempfile.TemporaryDirectory(prefix="elboroom-") as folder:
+                created = RunFolder.create(Path(folder) / "run")
+                with created.lock():
+                    created.write_meta(self.record_)
+                    write_bytes(created.weights, self.weights_)
+                self._run = load(created.path, networks=self._networks())
+        return self._run
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_run": None}
+
+    # -- using -----------------------------------------------------------------------------------------------------
+
+    def transform(self, X: Any) -> Any:
+        """The code of each row: the mean of q(z given x), (rows, latent)."""
+        run = self._live()
+        rows = self._checked(X)
+        return self._contained(run.encode(rows).z.astype(_dtype(rows), copy=False), X)
+
+    def inverse_transform(self, X: Any) -> NDArray[Any]:
+        """Rows from codes: the mean of p(x given z), in the units that `fit` was given."""
+        run = self._live()
+        z = np.asarray(X)
+        return run.decode(z).astype(_dtype(z), copy=False)
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Mean over rows, higher is better: the ELBO in nats for a model that bounds the likelihood, else minus the
+        mean squared error of reconstruction, in the model's own scaling."""
+        from elboroom.evaluate import evaluate
+
+        run = self._live()
+        data = run.read(self._checked(X))
+        found = evaluate(run.model, run.transform, run.spec, data, part="all", samples=1, seed=self.seed).metrics
+        if "elbo_nats" in found:
+            return float(found["elbo_nats"]["value"])
+        return -float(found["reconstruction_mse"]["value"])
+
+    # -- frames ----------------------------------------------------------------------------------------------------
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
+        """vae0, vae1 ...: the model's name and the number of the latent."""
+        width = self._live().meta["settings"]["latent"]
+        return np.array([f"{self.model}{i}" for i in range(width)], dtype=object)
+
+    def set_output(self, *, transform: str | None = None) -> Self:
+        """What `transform` gives: "default" (an array), "pandas" or "polars"."""
+        if transform not in (None, "default", "pandas", "polars"):
+            raise InputError(f"set_output: transform is default, pandas or polars, not {transform!r}")
+        if transform is not None:
+            self._sklearn_output_config["transform"] = transform
+        return self
+
+    def _contained(self, z: NDArray[Any], X: Any) -> Any:
+        """Codes in the container that was asked for."""
+        from sklearn import get_config
+
+        wanted = self._sklearn_output_config.get("transform") or get_config()["transform_output"]
+        names = list(self.get_feature_names_out())
+        if wanted == "pandas":
+            import pandas
+
+            return pandas.DataFrame(z, columns=names, index=X.index if isinstance(X, pandas.DataFrame) else None)
+        if wanted == "polars":
+            import polars
+
+            return polars.DataFrame(z, schema=names)
+        return z
+
+    # -- scikit-learn's protocol -----------------------------------------------------------------------------------
+
+    def _checked(self, X: Any, *, first: bool = False) -> Any:
+        """X as numbers, its width and names compared with those of `fit`."""
+        from sklearn.utils.validation import validate_data
+
+        return validate_data(
+            self,
+            X,
+            reset=first,
+            accept_sparse="csr",
+            dtype=[np.float64, np.float32],
+            ensure_all_finite="allow-nan",
+            ensure_min_samples=2 if first else 1,
+        )
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "weights_" in self.__dict__
+
+    def __sklearn_tags__(self) -> Any:
+        from sklearn.utils import InputTags, Tags, TargetTags, TransformerTags
+
+        return Tags(
+            estimator_type="transformer",
+            target_tags=TargetTags(required=False),
+            transformer_tags=TransformerTags(preserves_dtype=["float64", "float32"]),
+            input_tags=InputTags(sparse=True, allow_nan=True),
+        )
+
+
+def _dtype(x: Any) -> np.dtype[Any]:
+    """What codes come in: the caller's own floating type, else float32."""
+    return np.dtype(x.dtype) if x.dtype.kind == "f" else np.dtype(np.float32)

@@ -1,0 +1,1 @@
+"""Floor 2: one file per model; its name is its registration. Shared abstract parts start with an underscore."""

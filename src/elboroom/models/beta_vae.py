@@ -1,0 +1,48 @@
+"""beta-VAE: a VAE whose rate has a weight, or is held at a capacity.
+
+Higgins et al. 2017 (beta-VAE, ICLR): distortion + beta * rate. Burgess et al. 2018 (arXiv 1804.03599, equation 8):
+distortion + beta * |rate - C| with C growing over the run; their gamma is our beta. The first is the second at C = 0.
+
+With beta > 1 the loss is still above -log p(x), only less tight. With beta < 1, or C > 0, it is **not a bound**: read
+`elbo_nats`, which has beta 1 whatever the setting. No value of beta promises disentanglement (Locatello et al. 2019).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Ge, Le
+from torch import Tensor
+
+from elboroom.core.batch import Batch
+from elboroom.core.phase import Logs
+from elboroom.models._variational import Variational, VariationalConfig
+
+__all__ = ["BetaVAE"]
+
+
+class BetaVAE(Variational):
+    """One factor before the rate."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(VariationalConfig):
+        """The common settings and three."""
+
+        beta: Annotated[float, Ge(0)] = 4.0
+        """Weight of the rate (Higgins: beta; Burgess: gamma). Below 1 the loss is not a bound."""
+        capacity: Annotated[float, Ge(0)] = 0.0
+        """C in nats, reached at the end of the run; 0 is the plain weight."""
+        warmup: Annotated[float, Ge(0), Le(1)] = 0.0
+        """Share of the run over which the weight rises from 0 to beta; 0 has it at beta from the start."""
+
+    config: Config
+
+    def loss(self, batch: Batch, t: Tensor) -> tuple[Tensor, Logs]:
+        q = self.encode(batch)
+        p = self.decode(q.rsample())
+        distortion = -p.log_prob(batch.x, batch.observed).mean()  # nats per example
+        rate = q.kl_to_standard().mean()  # nats per example
+        beta = self.config.beta * (t / self.config.warmup).clamp(max=1) if self.config.warmup else self.config.beta
+        excess = (rate - self.config.capacity * t).abs()
+        return distortion + beta * excess, self.terms(batch, distortion, rate)

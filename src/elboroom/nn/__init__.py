@@ -1,0 +1,1 @@
+"""Floor 1: networks, posteriors and likelihood heads. Imports core only."""

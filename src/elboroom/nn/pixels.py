@@ -1,0 +1,200 @@
+"""Likelihoods of values on a fixed scale: pixels, and real or binary columns.
+
+bernoulli     x in [0, 1]          one logit a value; grey x gives the usual cross-entropy
+categorical   x in 0 .. K-1        K logits a value, no order assumed
+logistic      x in 0 .. K-1        a logistic density cut into K bins (Salimans et al. 2017, arXiv 1701.05517)
+gaussian      x real               a mean a value, one learned standard deviation for each place
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from elboroom.core.spec import Spec
+
+from .head import Head, Independent, full_precision, pick
+
+__all__ = [
+    "Bernoulli",
+    "BernoulliHead",
+    "Categorical",
+    "CategoricalHead",
+    "Gaussian",
+    "GaussianHead",
+    "Logistic",
+    "LogisticHead",
+]
+
+
+def gumbel_like(logits: Tensor) -> Tensor:
+    """Gumbel noise: the place of the largest of logits + noise is a draw (Maddison et al. 2014, arXiv 1411.0030)."""
+    exponential = -torch.rand_like(logits).clamp_min(torch.finfo(logits.dtype).tiny).log()
+    return -exponential.clamp_min(torch.finfo(logits.dtype).tiny).log()
+
+
+@dataclass(frozen=True)
+class Bernoulli(Independent):
+    """x is 1 with probability sigmoid(logits). For x between 0 and 1 log_prob is minus the cross-entropy."""
+
+    logits: Tensor
+    axes: int
+
+    @property
+    def mean(self) -> Tensor:
+        return self.logits.sigmoid()
+
+    def sample(self) -> Tensor:
+        p = self.mean
+        return (torch.rand_like(p) < p).to(p.dtype)
+
+    def surprisal(self, x: Tensor) -> Tensor:
+        logits, target = torch.broadcast_tensors(self.logits, x.to(self.logits.dtype))
+        return F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+
+
+class BernoulliHead(Head):
+    """One logit for each value."""
+
+    def __init__(self, spec: Spec) -> None:
+        super().__init__()
+        self.shape = spec.shape
+        self.features = spec.size
+        binary_columns = bool(spec.columns) and all(c.kind == "binary" for c in spec.columns)
+        self.discrete = binary_columns or spec.scale in ("binary", "dynamic")
+
+    def forward(self, h: Tensor) -> Bernoulli:
+        return Bernoulli(full_precision(h).reshape(*h.shape[:-1], *self.shape), len(self.shape))
+
+
+@dataclass(frozen=True)
+class Categorical(Independent):
+    """x is one of K levels; logits (..., K, *shape)."""
+
+    logits: Tensor
+    axes: int
+
+    @property
+    def mean(self) -> Tensor:
+        at = -self.axes - 1
+        p = self.logits.softmax(at).movedim(at, -1)
+        return p @ torch.arange(p.shape[-1], dtype=p.dtype, device=p.device)
+
+    def sample(self) -> Tensor:
+        return (self.logits + gumbel_like(self.logits)).argmax(-self.axes - 1).to(self.logits.dtype)
+
+    def surprisal(self, x: Tensor) -> Tensor:
+        at = -self.axes - 1
+        return -pick(self.logits.log_softmax(at), x.to(torch.int64).unsqueeze(at), at).squeeze(at)
+
+
+class CategoricalHead(Head):
+    """One logit for each level of each value."""
+
+    discrete = True
+
+    def __init__(self, spec: Spec) -> None:
+        super().__init__()
+        self.shape = spec.shape
+        self.levels = spec.levels
+        self.features = spec.levels * spec.size
+
+    def forward(self, h: Tensor) -> Categorical:
+        return Categorical(full_precision(h).reshape(*h.shape[:-1], self.levels, *self.shape), len(self.shape))
+
+
+@dataclass(frozen=True)
+class Logistic(Independent):
+    """A logistic variable with `location` and `scale` in levels, rounded and held within 0 .. levels-1."""
+
+    location: Tensor
+    scale: Tensor
+    levels: int
+    axes: int
+
+    @property
+    def mean(self) -> Tensor:
+        # E[x] = sum of P(x >= k) over k = 1 .. levels-1.
+        edges = torch.arange(self.levels - 1, dtype=self.scale.dtype, device=self.scale.device) + 0.5
+        return ((self.location[..., None] - edges) / self.scale[..., None]).sigmoid().sum(-1)
+
+    def sample(self) -> Tensor:
+        u = torch.rand_like(self.scale).clamp(1e-7, 1 - 1e-7)
+        return (self.location + self.scale * u.logit()).round().clamp(0, self.levels - 1)
+
+    def surprisal(self, x: Tensor) -> Tensor:
+        # sigmoid(b) - sigmoid(a) = sigmoid(b) sigmoid(-a) (1 - exp(a - b)): no difference of nearly equal numbers.
+        # The first bin reaches down to minus infinity (no sigmoid(-a)), the last one up to infinity (no sigmoid(b)).
+        away = x - self.location
+        below = F.logsigmoid((away + 0.5) / self.scale)
+        above = F.logsigmoid((0.5 - away) / self.scale)
+        both = below + above + torch.log(-torch.expm1(-1 / self.scale))
+        return -torch.where(x < 0.5, below, torch.where(x > self.levels - 1.5, above, both))
+
+
+class LogisticHead(Head):
+    """Location and scale for each value, both read in half ranges: 0 and 0 mean the middle and a half range."""
+
+    discrete = True
+
+    def __init__(self, spec: Spec) -> None:
+        super().__init__()
+        self.shape = spec.shape
+        self.levels = spec.levels
+        self.features = 2 * spec.size
+
+    def forward(self, h: Tensor) -> Logistic:
+        location, log_scale = full_precision(h).reshape(*h.shape[:-1], 2, *self.shape).unbind(-len(self.shape) - 1)
+        half = (self.levels - 1) / 2
+        # Salimans et al. hold the log scale above -7; the upper end keeps 1 - exp(-1 / scale) away from 0.
+        return Logistic(half * (location + 1), half * log_scale.clamp(-7, 7).exp(), self.levels, len(self.shape))
+
+
+@dataclass(frozen=True)
+class Gaussian(Independent):
+    """x is normal around `location`; `stddev` has the shape of one example."""
+
+    location: Tensor
+    stddev: Tensor
+    axes: int
+
+    @property
+    def mean(self) -> Tensor:
+        return self.location
+
+    def sample(self) -> Tensor:
+        return self.location + self.stddev * torch.randn_like(self.location)
+
+    def surprisal(self, x: Tensor) -> Tensor:
+        away = (x - self.location) / self.stddev
+        return 0.5 * (away * away) + (self.stddev.log() + 0.5 * math.log(2 * math.pi))
+
+
+class GaussianHead(Head):
+    """A mean for each value; the standard deviation is a parameter, one for each value of the example.
+
+    It is bounded below by 0.01: a column that never changes would else send the likelihood to infinity.
+    """
+
+    discrete = False
+    smallest = 0.01
+    pace = 10.0
+    """Adam moves any parameter by about lr a step, and log stddev has a long way to go: the parameter holds a tenth."""
+
+    def __init__(self, spec: Spec) -> None:
+        super().__init__()
+        self.shape = spec.shape
+        self.features = spec.size
+        self.log_scale = nn.Parameter(torch.zeros(spec.shape))
+
+    @property
+    def stddev(self) -> Tensor:
+        """Standard deviation of each value, `shape`."""
+        return self.smallest + (self.pace * full_precision(self.log_scale)).exp()
+
+    def forward(self, h: Tensor) -> Gaussian:
+        return Gaussian(full_precision(h).reshape(*h.shape[:-1], *self.shape), self.stddev, len(self.shape))

@@ -1,0 +1,277 @@
+"""The section on training: what the loss and its terms did over the epochs."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+
+from .contents import Contents
+from .layout import CSV_ROWS, Figure, Note, Section, csv_uri, data_table
+from .numbers import written
+from .panels import LOG_FACTOR, Level, Panel, Series, drawn, fall, tail_start
+from .words import measure, plural
+
+__all__ = ["main_term", "training"]
+
+PREFERRED = (
+    "bits_per_dim",
+    "loss_nats_per_token",
+    "bits_per_byte",
+    "elbo_nats",
+    "reconstruction_bce",
+    "reconstruction_mse",
+    "loss_nats",
+)
+PARTS = (("valid", "validation", "c1"), ("train", "train", "c2"), ("test", "test", "c1"))
+MEAN_EPOCHS = 2.0
+NARROW = 358.0
+HEIGHT = 248.0
+READ_ROWS = 400
+
+
+def main_term(contents: Contents) -> str:
+    """The logged term the first panel shows: one that training and a held-out part both have, by preference."""
+    terms = contents.history.terms()
+    values = contents.history.values
+    both = [t for t in terms if f"train/{t}" in values and (f"valid/{t}" in values or f"test/{t}" in values)]
+    for found in (both, terms):
+        for name in (*PREFERRED, *found):
+            if name in found:
+                return name
+    return ""
+
+
+def training(contents: Contents) -> Section:
+    """Curves of the main term whole and close up, then its parts."""
+    section = Section("training", "Training")
+    if "history" in contents.missing:
+        section.sentences.append(f"There are no curves: {contents.missing['history']}.")
+        return section
+    term = main_term(contents)
+    lines = _lines(contents, term)
+    if not lines:
+        section.sentences.append("There are no curves: nothing with an epoch was logged.")
+        return section
+    section.figures.append(_main_figure(contents, term, lines))
+    rest = _parts_figure(contents, term)
+    if rest is not None:
+        section.figures.append(rest)
+    section.notes = _notes(contents, term, lines)
+    return section
+
+
+def _lines(contents: Contents, term: str) -> list[Series]:
+    """The term's lines over epochs, validation first."""
+    history, found = contents.history, []
+    for part, name, css in PARTS:
+        key = f"{part}/{term}"
+        if key in history.values:
+            x, y = history.epochs[key], history.values[key]
+            often = len(x) >= 2 and float(x[-1] - x[0]) / (len(x) - 1) < 0.75
+            found.append(Series(name, css, x, y, MEAN_EPOCHS if often else 0.0, rings=part == "test"))
+    return found
+
+
+def _levels(contents: Contents, term: str) -> list[Level]:
+    """Grey lines: what stands beside the measure of the same name."""
+    references = contents.metrics.get(term, {}).get("references", [])
+    return [
+        Level(str(r["name"]), float(r["value"]))
+        for r in references
+        if isinstance(r.get("value"), int | float) and math.isfinite(r["value"])
+    ]
+
+
+def _kept(contents: Contents) -> float | None:
+    kept = contents.part("kept")
+    epoch = kept.get("epoch")
+    return float(epoch) if isinstance(epoch, int | float) and kept.get("measure") != "last" else None
+
+
+def _main_figure(contents: Contents, term: str, lines: list[Series]) -> Figure:
+    word, levels, kept = measure(term), _levels(contents, term), _kept(contents)
+    better = f"{word.better} is better" if word.better else ""
+    end = max(float(s.x[-1]) for s in lines)
+    span = (min(0.0, min(float(s.x[0]) for s in lines)), end)
+    tail = tail_start(lines, levels)
+    whole = Panel(_title(contents, term), "", lines, levels, span, kept=None if tail is not None else kept)
+    low, high = whole.y_range()
+    whole.log = low > 0 and high / low > (LOG_FACTOR if tail is None else 3)
+    whole.note = ", ".join(p for p in ("log axis" if whole.log else "linear axis", better) if p)
+    summary = "; ".join(fall(s) for s in lines) + "."
+    sizes = [(whole, 680.0)]
+    if tail is not None:
+        close = Panel(
+            f"The same, epochs {written(round(tail, 2))} to {written(end)}", "linear axis", lines, [], (tail, end), kept=kept
+        )
+        close.levels = [v for v in levels if close.y_range()[0] <= v.value <= close.y_range()[1]]
+        whole.frame = (tail, end, *close.y_range())
+        whole.labelled = False
+        sizes = [(whole, 268.0), (close, 400.0)]
+    return Figure(
+        caption=_caption(lines, levels, kept, contents),
+        summary=summary,
+        wide=[drawn(panel, width, HEIGHT, summary) for panel, width in sizes],
+        narrow=[drawn(panel, NARROW, HEIGHT, summary) for panel, _ in sizes],
+        **_numbers(contents, term, lines, _title(contents, term)),
+    )
+
+
+def _title(contents: Contents, term: str) -> str:
+    unit = str(contents.metrics.get(term, {}).get("unit") or ("nats per example" if term.endswith("_nats") else ""))
+    label = measure(term).label
+    return label if not unit or term == "bits_per_dim" else f"{label}, {unit}"
+
+
+def _caption(lines: list[Series], levels: list[Level], kept: float | None, contents: Contents) -> str:
+    said = []
+    if any(s.smoothed for s in lines):
+        said.append(f"Thin line: every logged step; thick line: its mean over {written(MEAN_EPOCHS)} epochs, centred.")
+    once = [s.name for s in lines if not s.smoothed and not s.rings]
+    if once:
+        said.append(f"Line of {' and '.join(once)}: one value an epoch." if len(lines) > len(once) else "One value an epoch.")
+    if any(s.rings for s in lines):
+        said.append("Rings: test, which chose nothing.")
+    if kept is not None:
+        said.append("Dashed upright: the epoch whose weights were kept.")
+    if levels:
+        said.append("Grey lines: what stands beside the network.")
+    bad = sum(int(np.sum(~np.isfinite(s.y))) for s in lines)
+    if bad:
+        said.append(f"{plural(bad, 'value')} not finite, marked at the upper edge.")
+    return f"Loss over training. {' '.join(said)}"
+
+
+def _numbers(contents: Contents, term: str, lines: list[Series], title: str) -> dict[str, Any]:
+    """The figure's numbers: a table to read, a CSV to save, and JSON for the pointer."""
+    columns: dict[float, list[float]] = {}
+    for i, series in enumerate(lines):
+        for x, y in zip(series.x.tolist(), series.y.tolist(), strict=True):
+            columns.setdefault(x, [math.nan] * len(lines))[i] = y
+    rows = [[x, *ys] for x, ys in sorted(columns.items())]
+    epochs = [row for row in rows if any(math.isfinite(v) for v, s in zip(row[1:], lines, strict=True) if not s.smoothed)]
+    shown = epochs or rows
+    head = ["epoch", *(s.name for s in lines)]
+    texts = [[written(round(row[0], 2)), *(written(v) for v in row[1:])] for row in shown]
+    every = max(1, math.ceil(len(rows) / CSV_ROWS))
+    saved = rows if every == 1 else sorted({id(r): r for r in [*rows[::every], *epochs]}.values(), key=lambda r: r[0])
+    few = saved[:: max(1, math.ceil(len(saved) / READ_ROWS))]
+    reading = {
+        "x": [r[0] for r in few],
+        "series": [
+            {"name": s.name, "css": s.css, "y": [r[i + 1] if math.isfinite(r[i + 1]) else None for r in few]}
+            for i, s in enumerate(lines)
+        ],
+    }
+    return {
+        "table": data_table(title, head, shown, texts),
+        "csv": csv_uri(head, saved),
+        "csv_name": f"{term}.csv",
+        "reading": json.dumps(reading, separators=(",", ":")),
+    }
+
+
+def _parts_figure(contents: Contents, main: str) -> Figure | None:
+    """Small panels of the other logged terms, four at most."""
+    terms = [t for t in contents.history.terms() if t != main and not _same(contents, t, main)]
+    terms = [t for t in terms if not any(_same(contents, t, o) for o in terms[: terms.index(t)])][:4]
+    panels, said, lines_of = [], [], []
+    for term in terms:
+        lines = _lines(contents, term)
+        if not lines:
+            continue
+        panel = Panel(_title(contents, term), "", lines, x_range=(0.0, max(float(s.x[-1]) for s in lines)))
+        low, high = panel.y_range()
+        panel.log = low > 0 and high / low > LOG_FACTOR
+        word = measure(term)
+        better = f"{word.better} is better" if word.better else ""
+        panel.note = ", ".join(p for p in ("log axis" if panel.log else "linear axis", better) if p)
+        panels.append(panel)
+        said.append(f"{panel.title}: {fall(lines[0])}")
+        lines_of.append((term, lines))
+    if not panels:
+        return None
+    summary = "; ".join(said) + "."
+    head = ["term", "epoch", "part", "value"]
+    rows = [
+        [term, x, s.name, y]
+        for term, lines in lines_of
+        for s in lines
+        for x, y in list(zip(s.x.tolist(), s.y.tolist(), strict=True))[:: max(1, math.ceil(len(s.x) / 500))]
+    ]
+    return Figure(
+        caption="The terms of the loss, drawn as above.",
+        summary=summary,
+        wide=[drawn(panel, 332.0, 206.0, text) for panel, text in zip(panels, said, strict=True)],
+        csv=csv_uri(head, rows),
+        csv_name="terms.csv",
+    )
+
+
+def _same(contents: Contents, one: str, other: str) -> bool:
+    """Whether two terms are one quantity: equal up to a factor, as loss, ELBO and bits per dimension are."""
+    history = contents.history
+    for part in ("valid", "test", "train"):
+        a, b = history.values.get(f"{part}/{one}"), history.values.get(f"{part}/{other}")
+        if a is not None and b is not None and len(a) == len(b):
+            ok = np.isfinite(a) & np.isfinite(b) & (b != 0)
+            if not ok.any():
+                return False
+            ratio = a[ok] / b[ok]
+            return bool(np.ptp(ratio) <= 1e-4 * abs(float(np.mean(ratio))))
+    return False
+
+
+def _notes(contents: Contents, term: str, lines: list[Series]) -> list[Note]:
+    budget, kept = contents.part("budget"), contents.part("kept")
+    counts = contents.data.get("split", {}).get("counts", {}) if isinstance(contents.data.get("split"), dict) else {}
+    parts = [f"{written(counts[p], form='count')} {w}" for p, w in
+             (("train", "train"), ("valid", "validation"), ("test", "test")) if counts.get(p)]  # fmt: skip
+    noun = "images" if contents.spec.get("kind") == "images" else "rows"
+    said = [f"{_listed(parts)} {noun}."] if parts else []
+    if isinstance(budget.get("batch_size"), int):
+        said.append(f"{budget['batch_size']:,} a batch, {plural(int(contents.meta.get('step') or 0), 'step')} done.")
+    if kept.get("measure") == "last":
+        said.append("The weights kept are the last ones: nothing was held out to choose by.")
+    elif isinstance(kept.get("epoch"), int | float):
+        said.append(f"The weights kept are those of the lowest validation loss (epoch {written(round(kept['epoch'], 2))}).")
+    notes = [Note("How it was measured.", " ".join(said))] if said else []
+    reading = _reading(term, lines)
+    if reading:
+        notes.append(Note("Read it as.", reading))
+    return notes
+
+
+def _reading(term: str, lines: list[Series]) -> str:
+    """What the curves say, by rule: the gap at the end, and what the last quarter of the epochs brought."""
+    by_name = {s.name: s for s in lines}
+    held = by_name.get("validation") or by_name.get("test")
+    if held is None or len(held.x) < 4:
+        return ""
+    y = held.y[np.isfinite(held.y)]
+    if len(y) < 4:
+        return ""
+    unit = {"bits_per_dim": "bits"}.get(term, "nats" if term.endswith("_nats") else "")
+    quarter = max(1, len(y) // 4)
+    brought = abs(float(y[-1] - y[-1 - quarter]))
+    decimals = min(6, max(0, 2 - math.floor(math.log10(max(float(np.ptp(y)), 1e-12)))))
+    said = []
+    if "train" in by_name:
+        last = by_name["train"].mean[np.isfinite(by_name["train"].mean)]
+        if len(last):
+            gap = abs(float(y[-1] - last[-1]))
+            said.append(f"Train and {held.name} end {written(gap, decimals=decimals)} {unit} apart.".replace("  ", " "))
+    better = measure(term).better
+    improved = (y[-1] < y[-1 - quarter]) if better != "more" else (y[-1] > y[-1 - quarter])
+    verb = "brought" if improved else "lost"
+    said.append(f"The last {plural(quarter, 'epoch')} {verb} {written(brought, decimals=decimals)} {unit}.".replace(" .", "."))
+    return " ".join(said)
+
+
+def _listed(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+

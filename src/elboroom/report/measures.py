@@ -1,0 +1,255 @@
+"""Headline figures, the table of all measures, and the columns of a table against their baselines."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from markupsafe import Markup
+
+from .contents import Contents
+from .figures import Dot, mark, mark_axis
+from .layout import Cell, Figure, Section, Table, csv_uri, measured, named
+from .numbers import decimals_for, parts, written
+from .plots import Axis
+from .words import HEADLINES, MEASURES, Word, measure
+
+__all__ = ["Headline", "all_measures", "by_column", "headlines", "latent_width", "value_text"]
+
+HEADLINE_WIDTH = 200.0
+TABLE_WIDTH = 128.0
+MOST_COLUMNS = 200
+
+
+@dataclass
+class Headline:
+    """One figure on top of the page."""
+
+    label: str
+    big: str
+    small: str
+    mark: Markup
+    note: str
+    data: dict[str, str] = field(default_factory=dict)
+    title: str = ""
+
+
+def latent_width(contents: Contents) -> int:
+    """Dimensions of the code; 0 where there is none."""
+    rates = contents.details.get("rate_by_dimension")
+    if isinstance(rates, list) and rates:
+        return len(rates)
+    if "z" in contents.codes:
+        return int(contents.codes["z"].shape[1])
+    latent = contents.part("settings").get("latent")
+    return latent if isinstance(latent, int) else 0
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+
+
+def _references(found: dict[str, Any]) -> list[tuple[str, float]]:
+    listed = found.get("references")
+    pairs = [(str(r.get("name")), _number(r.get("value"))) for r in listed or [] if isinstance(r, dict)]
+    return [(name, value) for name, value in pairs if value is not None]
+
+
+def headlines(contents: Contents) -> list[Headline]:
+    """Four at most, by the order of words.HEADLINES."""
+    chosen: list[str] = []
+    for line in HEADLINES:
+        for key in line:
+            if _number(contents.metrics.get(key, {}).get("value")) is not None:
+                if key not in chosen:
+                    chosen.append(key)
+                break
+    return [_headline(contents, key, contents.metrics[key]) for key in chosen[:4]]
+
+
+def _headline(contents: Contents, key: str, found: dict[str, Any]) -> Headline:
+    word = measure(key)
+    value, low, high = (_number(found.get(n)) for n in ("value", "low", "high"))
+    if value is None:
+        raise ValueError(f"{key} has no value")
+    references = _references(found)
+    split = str(found.get("split") or "")
+    total = latent_width(contents) if key == "active_units" else 0
+    unit = str(found.get("unit") or "")
+    if word.of:
+        big, small = written(value, form="count"), f"of {total:,}" if total else ""
+        axis: Axis | None = Axis(0, total or max(value, 1) * 1.1, 4, HEADLINE_WIDTH - 4)
+        drawn = mark([Dot(value, value, value)], [float(total)] if total else [], axis, HEADLINE_WIDTH)
+        note = word.meaning + (f"; {total - int(value)} carry nothing" if 0 < total - int(value) else "")
+    else:
+        shown = parts(value, low, high)
+        big = shown.value
+        small = " ".join(p for p in (shown.interval, _short_unit(key, unit)) if p)
+        values = [v for v in (value, low, high) if v is not None] + [v for _, v in references]
+        axis = mark_axis(values, HEADLINE_WIDTH)
+        drawn = mark([Dot(value, low, high)], [v for _, v in references], axis, HEADLINE_WIDTH)
+        note = _ticks_note(references, decimals_for(value, low, high), bool(axis and axis.log)) or word.meaning
+        if low is None or high is None:
+            note = f"no interval; {note}"
+    label = word.label if split in ("", "all") else f"{word.label}, {split}"
+    return Headline(label, big, small, drawn, note, measured(key, found), repr(found.get("value")))
+
+
+def _short_unit(key: str, unit: str) -> str:
+    """The unit beside a headline, left out where the label says it."""
+    return "" if key == "bits_per_dim" else {"nats per example": "nats"}.get(unit, unit)
+
+
+def _ticks_note(references: list[tuple[str, float]], decimals: int | None, log: bool) -> str:
+    if not references:
+        return ""
+    listed = ", ".join(f"{name} {written(value, decimals=decimals)}" for name, value in references)
+    return f"grey tick{'' if len(references) == 1 else 's'}: {listed}{'; log axis' if log else ''}"
+
+
+def value_text(key: str, found: dict[str, Any], total: int = 0) -> str:
+    """Value and interval of one measure as the tables write them, without the unit."""
+    value, low, high = (_number(found.get(n)) for n in ("value", "low", "high"))
+    if value is None:
+        return "none"
+    if measure(key).of:
+        return written(value, form="count") + (f" of {total:,}" if total else "")
+    text = written(value, low, high)
+    return text if low is not None and high is not None else f"{text}, no interval"
+
+
+def all_measures(contents: Contents) -> Section:
+    """One row a measure: value, unit, mark, split, N, how."""
+    section = Section("measures", "All measures", full=True)
+    if not contents.metrics:
+        reason = contents.missing.get("metrics", "metrics.json holds none")
+        section.sentences.append(f"Nothing was measured yet: {reason}.")
+        return section
+    order = {key: i for i, key in enumerate(MEASURES)}
+    keys = sorted(contents.metrics, key=lambda k: order.get(k, len(order)))
+    axes = _axes(contents, keys)
+    rows = [_row(contents, key, axes[_group(contents, key)]) for key in keys]
+    head = [
+        Cell("Measure"),
+        Cell("Value, 95 % interval", "num"),
+        Cell("Unit"),
+        Cell("Interval and reference points", "mark-cell"),
+        Cell("Split"),
+        Cell("N", "num"),
+        Cell("How"),
+    ]
+    note = "Marks of one unit, where the same way is better, share an axis; grey ticks are the reference points named in the row."
+    section.tables.append(Table("All measures of this run", head, rows, "measures", note))
+    return section
+
+
+def _group(contents: Contents, key: str) -> tuple[str, str]:
+    unit = str(contents.metrics[key].get("unit") or key)
+    return (key, "") if measure(key).of else (unit, measure(key).better)
+
+
+def _axes(contents: Contents, keys: list[str]) -> dict[tuple[str, str], Axis | None]:
+    values: dict[tuple[str, str], list[float]] = {}
+    for key in keys:
+        found = contents.metrics[key]
+        numbers = [_number(found.get(n)) for n in ("value", "low", "high")]
+        values.setdefault(_group(contents, key), []).extend(v for v in numbers if v is not None)
+        values[_group(contents, key)].extend(v for _, v in _references(found))
+        if key == "active_units":
+            values[_group(contents, key)].extend([0.0, float(latent_width(contents) or 1)])
+    return {group: mark_axis(found, TABLE_WIDTH) for group, found in values.items()}
+
+
+def _row(contents: Contents, key: str, axis: Axis | None) -> list[Cell]:
+    found, word = contents.metrics[key], measure(key)
+    value, low, high = (_number(found.get(n)) for n in ("value", "low", "high"))
+    total = latent_width(contents) if key == "active_units" else 0
+    references = _references(found)
+    if word.of and total:
+        references = [*references, (f"all {total}", float(total))] if not references else references
+        low, high = (value, value) if low is None else (low, high)
+    drawn = mark([Dot(value, low, high)], [v for _, v in references], axis, TABLE_WIDTH) if value is not None else None
+    decimals = decimals_for(value, low, high) if value is not None else None
+    beside = "; ".join(f"{name} {written(v, decimals=decimals)}" for name, v in references)
+    how = str(found.get("how") or "")
+    count = found.get("n")
+    return [
+        Cell(word.label, "name", second=_meaning(word)),
+        Cell(value_text(key, found, total), "num", title=repr(found.get("value")), data=measured(key, found)),
+        Cell(str(found.get("unit") or ""), "muted"),
+        Cell("", "mark-cell", markup=drawn),
+        Cell(str(found.get("split") or ""), "muted"),
+        Cell(written(count, form="count") if isinstance(count, int | float) else "", "num muted"),
+        Cell(how, "how", second=f"beside it: {beside}" if beside else ""),
+    ]
+
+
+def _meaning(word: Word) -> str:
+    better = f"{word.better} is better" if word.better else ""
+    return "; ".join(p for p in (word.meaning, better) if p)
+
+
+# -- columns of a table -------------------------------------------------------------------------------------------------
+
+
+def by_column(contents: Contents) -> Section | None:
+    """Reconstruction of each column beside what is simpler; None where the data have no columns."""
+    if not contents.columns:
+        return None
+    section = Section("columns", "Reconstruction by column", full=True)
+    predictors = _predictors(contents.columns)
+    head = [Cell("Column"), Cell("Kind"), Cell("N", "num")]
+    head += [Cell(text, "num") for text in _column_heads(predictors)]
+    listed = sorted(contents.columns, key=_worst, reverse=True)[:MOST_COLUMNS]
+    rows = [_column_row(column, predictors) for column in listed]
+    names = {"mae": "absolute error, in the column's own unit, less is better", "r2": "R², share of variance explained",
+             "accuracy": "share of names right"}  # fmt: skip
+    note = "; ".join(f"{k}: {v}" for k, v in names.items() if any(f.startswith(k) for f, _ in predictors)) + "."
+    if len(contents.columns) > len(listed):
+        note += f" The {len(listed)} worst of {len(contents.columns):,} columns; the CSV has all."
+    section.tables.append(Table("Reconstruction by column", head, rows, "columns", note))
+    keys = ["name", "kind", "n", *(f"{stem}_{who}" for stem, who in predictors)]
+    saved = csv_uri(keys, ([c.get(k, "") if c.get(k) is not None else "" for k in keys] for c in contents.columns))
+    section.figures.append(Figure(caption="", csv=saved, csv_name="columns.csv"))
+    return section
+
+
+def _predictors(columns: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """(measure, who) of every number the entries hold, as "mae", "model"."""
+    found: dict[tuple[str, str], None] = {}
+    for column in columns:
+        for key, value in column.items():
+            stem, _, who = key.partition("_")
+            if stem in ("mae", "r2", "accuracy") and who and isinstance(value, int | float):
+                found[(stem, who)] = None
+    order = {"model": 0, "pca": 1, "mean": 2}
+    return sorted(found, key=lambda p: (("mae", "r2", "accuracy").index(p[0]), order.get(p[1], 9)))
+
+
+def _column_heads(predictors: list[tuple[str, str]]) -> list[str]:
+    who = {"model": "this run", "pca": "PCA", "mean": "mean"}
+    stems = {"mae": "Error", "r2": "R²", "accuracy": "Right"}
+    return [f"{stems[stem]}, {who.get(name, name)}" for stem, name in predictors]
+
+
+def _worst(column: dict[str, Any]) -> float:
+    """Large for columns the model knows least about."""
+    for key in ("r2_model", "accuracy_model"):
+        value = _number(column.get(key))
+        if value is not None:
+            return 1 - value
+    return -1.0
+
+
+def _column_row(column: dict[str, Any], predictors: list[tuple[str, str]]) -> list[Cell]:
+    cells = [named(column.get("name", ""), "name"), Cell(str(column.get("kind", "")), "muted")]
+    cells.append(Cell(written(_number(column.get("n")), form="count"), "num muted"))
+    for stem, who in predictors:
+        value = _number(column.get(f"{stem}_{who}"))
+        rivals = [_number(column.get(f"{stem}_{other}")) for s, other in predictors if s == stem]
+        known = [r for r in rivals if r is not None]
+        best = value is not None and known and value == (min(known) if stem == "mae" else max(known))
+        text = "" if value is None else written(value, form="share", decimals=1) if stem == "accuracy" else written(value)
+        cells.append(Cell(text, "num best" if best else "num", title="" if value is None else repr(value)))
+    return cells

@@ -1,0 +1,137 @@
+"""What measures, checks and states are called on a page, and which way is better (LOOK section 8).
+
+The term of the field comes first, its meaning on a second line. A key that is not listed here is still shown, under
+its own name: a new measure needs a line here only to read well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["CHECKS", "HEADLINES", "MEASURES", "STATES", "Word", "article", "clean", "measure", "plural"]
+
+Better = Literal["less", "more", ""]
+
+
+@dataclass(frozen=True)
+class Word:
+    """How one measure is named."""
+
+    label: str
+    better: Better = ""
+    meaning: str = ""
+    """The second line: what the number says, without a verb where that can be."""
+    of: bool = False
+    """The value is a count out of its unit or of a total that a reference gives."""
+
+
+MEASURES: dict[str, Word] = {
+    "bits_per_dim": Word("Bits per dimension", "less", "cost of storing one value of an unseen example"),
+    "log_likelihood_nats": Word("Log-likelihood", "more", "importance-weighted lower bound"),
+    "elbo_nats": Word("ELBO", "more", "lower bound of the log-likelihood"),
+    "posterior_gap_nats": Word("Posterior gap", "less", "log-likelihood less ELBO: what the encoder leaves out"),
+    "rate_nats": Word("Rate", "", "information the code carries: KL to the prior"),
+    "distortion_nats": Word("Distortion", "less", "what the code leaves open: −log p(x given z)"),
+    "reconstruction_bce": Word("Cross-entropy a value", "less", "of the decoded mean, mean over values"),
+    "reconstruction_mse": Word("Squared error a value", "less", "decoded mean against original, mean over values"),
+    "active_units": Word("Latent dimensions in use", "", "mean rate above 0.01 nats", of=True),
+    "psnr_db": Word("Peak signal-to-noise ratio", "more", "of the reconstruction"),
+    "trustworthiness": Word("Trustworthiness", "more", "neighbours in the code that are neighbours in the data"),
+    "neighbour_accuracy": Word("Label of the nearest neighbour", "more", "share right, by distance between codes"),
+    "ari": Word("Cluster agreement (ARI)", "more", "clusters of codes against labels"),
+    "nmi": Word("Cluster agreement (NMI)", "more", "clusters of codes against labels"),
+    "r2": Word("Variance explained (R²)", "more"),
+    "mae": Word("Absolute error", "less", "in the column's unit"),
+    "information_recovered": Word("Information recovered", "more", "share of targets above chance"),
+    "mig": Word("Disentanglement (MIG)", "more"),
+    "dci_disentanglement": Word("Disentanglement (DCI)", "more"),
+    "sap": Word("Disentanglement (SAP)", "more"),
+    "factor_vae_score": Word("Disentanglement (FactorVAE score)", "more"),
+    "codebook_perplexity": Word("Codes in use", "more", "perplexity of the codebook", of=True),
+    "codebook_usage": Word("Codes ever used", "more"),
+    "prior_bits_per_code": Word("Prior, bits per code", "less"),
+    "frechet_distance": Word("Fréchet distance", "less", "samples against held-out data"),
+    "kernel_distance": Word("Kernel distance", "less", "samples against held-out data"),
+    "precision": Word("Precision", "more", "samples that look real"),
+    "recall": Word("Recall", "more", "real data it can make"),
+    "density": Word("Density", "more"),
+    "coverage": Word("Coverage", "more"),
+    "modes_found": Word("Modes found", "more", of=True),
+    "mode_kl": Word("Divergence over modes", "less"),
+    "high_quality_share": Word("Samples near a mode", "more"),
+    "class_accuracy": Word("Class of samples right", "more"),
+    "memorised_share": Word("Near copies of training data", "less"),
+    "accuracy": Word("Right", "more", "share of examples"),
+    "vus_pr": Word("VUS-PR (TSB)", "more"),
+    "vus_roc": Word("VUS-ROC", "more"),
+    "auc_pr": Word("AUC-PR", "more"),
+    "event_f1": Word("Events found, F1", "more"),
+    "nab_score": Word("NAB score", "more"),
+    "loss_nats_per_token": Word("Loss a token", "less"),
+    "bits_per_byte": Word("Bits per byte", "less"),
+    "perplexity": Word("Perplexity", "less"),
+    "loss_nats": Word("Loss", "less", "what training lowers"),
+}
+"""In the order in which tables list them."""
+
+HEADLINES: tuple[tuple[str, ...], ...] = (
+    ("bits_per_dim", "loss_nats_per_token", "reconstruction_bce"),
+    ("log_likelihood_nats", "elbo_nats", "perplexity"),
+    ("active_units", "codebook_perplexity", "modes_found"),
+    ("frechet_distance", "coverage"),
+    ("reconstruction_mse", "reconstruction_bce"),
+    ("neighbour_accuracy", "accuracy", "r2"),
+)
+"""The figures on top: of each line the first key the run has, four at most, none twice."""
+
+STATES: dict[str, tuple[str, str]] = {
+    "done": ("✓", "good"),
+    "running": ("◔", "accent"),
+    "stopped": ("□", "warn"),
+    "failed": ("×", "bad"),
+}
+"""Glyph and colour token; the word always stands beside them."""
+
+LEVELS: dict[str, tuple[str, str, str]] = {
+    "ok": ("✓", "good", "in order"),
+    "warn": ("△", "warn", "look at this"),
+    "alarm": ("×", "bad", "wrong"),
+}
+
+CHECKS: dict[str, tuple[str, str]] = {
+    "nonfinite": ("Loss finite at every step", "A loss or weight was not finite"),
+    "overfitting": ("Training and validation agree", "Validation falls behind training"),
+    "posterior_collapse": ("Latent dimensions carry information", "Latent dimensions carry nothing"),
+    "mode_collapse": ("Samples are varied", "Samples repeat themselves"),
+    "discriminator_too_strong": ("Discriminator not too strong", "Discriminator too strong"),
+    "discriminator_too_weak": ("Discriminator not too weak", "Discriminator too weak"),
+    "vanishing_gradients": ("Gradients reach every layer", "Gradients vanish"),
+    "exploding_gradients": ("Gradients stay in bounds", "Gradients explode"),
+    "stalled": ("Loss still falls", "Loss stands still"),
+    "codebook_collapse": ("Codes are used", "Most codes are never used"),
+    "short_memory": ("Long memory", "Memory is short"),
+    "nonstationary": ("Data do not drift", "Data drift"),
+}
+"""The sentence of a finding when it is ok, and when it is not."""
+
+
+def measure(key: str) -> Word:
+    """The words of a measure, made of its key where it is not listed."""
+    return MEASURES.get(key) or Word(clean(key))
+
+
+def clean(key: str) -> str:
+    """A key as a label: `rate_nats` gives "Rate nats"."""
+    text = key.replace("_", " ").strip()
+    return text[:1].upper() + text[1:]
+
+
+def article(noun: str) -> str:
+    """ "A" or "An" by the first letter; "an MLP" is not met, for model names start with their word."""
+    return "An" if noun[:1].lower() in "aeio" else "A"
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """ "1 class", "10 classes"."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
