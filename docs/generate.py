@@ -6,6 +6,7 @@ Models are read by `ast`, verbs from their parsers: what a page says is what the
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 
 from elboroom.cli.parser import Parser
@@ -33,10 +34,7 @@ def model_list(entries: list[registry.Entry]) -> str:
 
 
 def model_page(entry: registry.Entry) -> str:
-    rows = [
-        (f"`--{f.name.replace('_', '-')}`", kind_of(f), f"`{shown(f.default)}`", f.doc)
-        for f in entry.fields
-    ]
+    rows = [(f"`--{f.name.replace('_', '-')}`", kind_of(f), f"`{shown(f.default)}`", f.doc) for f in entry.fields]
     text = f"{MADE}# {entry.name}\n\n{entry.doc.strip()}\n\n"
     text += f"Takes {' and '.join(entry.kinds)}; it {', '.join(a.lower() for a in entry.abilities)}; "
     text += f"{entry.epochs} epochs where no budget is given.\n\n"
@@ -44,7 +42,8 @@ def model_page(entry: registry.Entry) -> str:
     text += "The same names serve in Python (with underscores), in `--config` files and in `run.json`.\n\n"
     text += table(("setting", "type", "default", "meaning"), rows)
     if entry.presets:
-        text += "\n## Presets\n\n" + table(("`--preset`", "sets"), [(f"`{n}`", preset(p)) for n, p in entry.presets.items()])
+        rows = [(f"`{name}`", preset(parts)) for name, parts in entry.presets.items()]
+        text += "\n## Presets\n\n" + table(("`--preset`", "sets"), rows)
     return text
 
 
@@ -60,12 +59,20 @@ def preset(parts: dict[str, object]) -> str:
 def kind_of(field: registry.Field) -> str:
     if field.choices:
         return " \\| ".join(field.choices)
-    return "`" + field.annotation.replace("|", "\\|") + "`"
+    text = re.sub(r"Annotated\[(\w+), ([^\[\]]*)\]", lambda m: f"{m[1]} {bounds(m[2])}", field.annotation)
+    text = re.sub(r"tuple\[(.*), \.\.\.\]", r"list of \1", text)
+    return text.replace("|", "\\|")
+
+
+def bounds(text: str) -> str:
+    """`Ge(0), Lt(1)` as a reader writes it."""
+    signs = {"Gt": ">", "Ge": "≥", "Lt": "<", "Le": "≤"}
+    return ", ".join(f"{signs[name]} {value}" for name, value in re.findall(r"(\w+)\(([^()]*)\)", text))
 
 
 def shown(value: object) -> str:
     if isinstance(value, list | tuple):
-        return ",".join(shown(v) for v in value)
+        return ",".join(shown(v) for v in value) or "none"
     return str(value)
 
 
@@ -89,7 +96,7 @@ def flag(action: argparse.Action) -> tuple[str, str] | None:
     if action.option_strings and action.nargs != 0 and takes:
         name += f" {takes if isinstance(takes, str) else ' '.join(takes)}"
     meaning = (action.help or "").replace("%%", "%").replace("|", "\\|")
-    return f"`{name}`", meaning
+    return f"`{name}`".replace("|", "\\|"), meaning
 
 
 def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

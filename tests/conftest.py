@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+
+if TYPE_CHECKING:
+    from elboroom.run import Run
 
 ROOT = Path(__file__).resolve().parent.parent
 NO_DATA = "no real data: set ELBOROOM_DATA to the folder that holds them"
@@ -26,6 +31,30 @@ def real_data(monkeypatch: pytest.MonkeyPatch) -> Path:
         pytest.skip(NO_DATA)
     monkeypatch.setenv("ELBOROOM_DATA", str(folder))
     return folder
+
+
+@pytest.fixture(scope="session")
+def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A small finished run on images; tests read it and write elsewhere."""
+    from elboroom.fit import fit
+
+    folder = tmp_path_factory.mktemp("digits") / "run"
+    return fit("vae", "digits", run=folder, settings={"latent": 3, "hidden": [24]}, steps=30, seed=1)
+
+
+@pytest.fixture(scope="session")
+def table_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A small finished run on a table of numbers, counts and categories, cells missing; `table.csv` lies beside it."""
+    from elboroom.fit import fit
+
+    rng = np.random.default_rng(0)
+    folder = tmp_path_factory.mktemp("table")
+    rows = ["age,visits,ward"]
+    for _ in range(200):
+        age = "" if rng.random() < 0.1 else f"{rng.normal(50, 12):.2f}"
+        rows.append(f"{age},{rng.poisson(12)},{rng.choice(['north', 'south', 'east'])}")
+    (folder / "table.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return fit("vae", str(folder / "table.csv"), run=folder / "run", settings={"latent": 2, "hidden": [16]}, steps=30)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -18,8 +18,12 @@ sys.path.insert(0, str(ROOT))
 from benchmarks import __main__ as command  # noqa: E402
 from benchmarks import environments, floors, images, record, rounds  # noqa: E402
 
+QUICK = {"p17_start", "p16_engine_loop", "p1_autoencoder_epoch", "course_mlp"}  # the others go the same two ways
 
-@pytest.mark.parametrize("name", command.RECIPES)
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[] if n in QUICK else pytest.mark.slow) for n in command.RECIPES]
+)
 def test_each_recipe_runs_shortened_on_digits_and_judges_nothing(name: str, tmp_path: Path) -> None:
     words = [name, "--short", "--cache", str(tmp_path / "cache"), "--out", str(tmp_path), "--threads", "1"]
     done = subprocess.run(

@@ -28,7 +28,7 @@ FLOORS = {
 }  # fmt: skip
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}
 
-# `fit` ends by writing card and report, and `run.report()` is promised in Python: these call up, inside a function,
+# `fit` ends by writing card and report, and `run.report()` is promised in Python: these call up
 # into a floor that needs nothing of theirs but the run folder.
 CLOSING = {"finish", "run"}
 
@@ -123,12 +123,12 @@ def test_imports_go_down_only() -> None:
     offenders = []
     for path in sources():
         mine = part(path)
-        for node, name, lazy, _ in imports(path):
+        for node, name, _, _ in imports(path):
             theirs = inside(name)
             if theirs is None or theirs == mine or mine in ("__init__", "__main__"):
                 continue
             here, there = FLOOR_OF.get(mine, 3), FLOOR_OF.get(theirs, 3)
-            if there == 4 and mine in CLOSING and lazy:
+            if there == 4 and mine in CLOSING:
                 continue
             if there > here or (there == here == 1) or theirs == "__init__":
                 offenders.append(f"{where(path, node)}: {mine} (floor {here}) imports {theirs} (floor {there})")
@@ -236,6 +236,14 @@ def test_every_file_says_what_it_is_and_what_it_offers() -> None:
         if path.name not in ("__init__.py", "__main__.py") and "__all__" not in assigned:
             offenders.append(f"{path.relative_to(ROOT)}: no __all__")
     fail("a file begins with what it is and lists its public names:", offenders)
+
+
+def test_no_name_of_the_package_is_also_the_name_of_a_module() -> None:
+    """Importing elboroom.x would put the module in the place of the function elboroom.x."""
+    offered = [n for n in tree(PACKAGE / "__init__.py").body if isinstance(n, ast.Assign)]
+    names = {name for n in offered if ast.unparse(n.targets[0]) == "__all__" for name in ast.literal_eval(n.value)}
+    modules = {p.stem for p in PACKAGE.glob("*.py")} | {p.name for p in PACKAGE.iterdir() if p.is_dir()}
+    fail("a public name and a module of the package are called the same:", sorted(names & modules))
 
 
 def test_no_file_is_called_after_nothing() -> None:

@@ -112,7 +112,9 @@ class Weighted(Toy):
         both = [*self.encoder.parameters(), *self.decoder.parameters()]
         return [
             Phase("autoencoder", self.autoencoder_loss, both, Adam(lr=1e-3)),
-            Phase("discriminator", self.discriminator_loss, self.discriminator.parameters(), SGD(lr=5e-3, momentum=0.9)),
+            Phase(
+                "discriminator", self.discriminator_loss, self.discriminator.parameters(), SGD(lr=5e-3, momentum=0.9)
+            ),
         ]
 
 
@@ -150,7 +152,9 @@ class Windowed(Toy):
     def phases(self) -> list[Phase]:
         return [
             Phase("codes", self.codes_loss, self.encoder.parameters(), Adam(lr=1e-2), window=(0.0, 0.5)),
-            Phase("prior", self.prior_loss, self.prior.parameters(), Adam(lr=1e-2, weight_decay=0.01), window=(0.5, 1.0)),
+            Phase(
+                "prior", self.prior_loss, self.prior.parameters(), Adam(lr=1e-2, weight_decay=0.01), window=(0.5, 1.0)
+            ),
         ]
 
 

@@ -58,7 +58,8 @@ def main() -> None:
     train, test = (
         torch.from_numpy(prepare(x)).float().reshape(len(x), -1).to(args.device) for x in (wire.train, wire.test)
     )
-    net = {"autoencoder": Autoencoder, "vae": VAE}[args.net](train.shape[1]).to(args.device)
+    net: Autoencoder | VAE = Autoencoder(train.shape[1]) if args.net == "autoencoder" else VAE(train.shape[1])
+    net.to(args.device)
     adam = torch.optim.Adam(net.parameters(), lr=1e-3, fused=args.adam == "fused")
     parameters = sum(p.numel() for p in net.parameters())
     wire.ready(versions={"torch": torch.__version__}, parameters=parameters)

@@ -6,7 +6,7 @@ may be harmed, who owns the data) is asked of the reader in so many words, never
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from elboroom.artifacts.run import RunFolder
 from elboroom.core import registry
 from elboroom.core.errors import InputError
 from elboroom.report.numbers import written
+from elboroom.report.verdict import compared
 from elboroom.report.words import measure
 
 __all__ = ["build", "write"]
@@ -52,13 +53,12 @@ def _title(meta: Mapping[str, Any]) -> str:
     rows = [
         ("model", _summary(meta["model"])),
         ("parameters", f"{meta['parameters']:,}"),
-        ("networks", "its own" if meta["networks"] == "built-in" else "brought by the user; their code is not in the run"),
-        ("trained", f"{meta['step']:,} steps of {budget['batch_size']} examples ({budget['epochs']:g} epochs)"
-         if budget.get("epochs") else f"{meta['step']:,} steps of {budget['batch_size']} examples"),
+        ("networks", "its own" if meta["networks"] == "built-in" else "the user's; their code is not in the run"),
+        ("trained", f"{meta['step']:,} steps of {budget['batch_size']} examples"),
         ("weights", f"step {kept['step']:,}, chosen by {kept['measure']}" if kept else "of the last step"),
         ("state", meta["state"] + (f": {meta['why']}" if meta.get("why") else "")),
         ("made by", f"{meta['created_by']}, {meta['started']}"),
-    ]  # fmt: skip
+    ]
     return f"# {meta['name'] or meta['model']}\n\n{_table(('', ''), rows)}"
 
 
@@ -83,7 +83,7 @@ def _data(meta: Mapping[str, Any]) -> str:
         ("terms", _licence(data["name"])),
     ]
     if spec["classes"]:
-        rows.insert(2, ("classes", f"{len(spec['classes'])}; labels were not used in training unless the model says so"))
+        rows.insert(2, ("classes", f"{len(spec['classes'])}; used in training only where the model says so"))
     text = f"## Data\n\n{_table(('', ''), rows)}"
     if data["problems"]:
         text += "\nFound when reading: " + "; ".join(data["problems"]) + ".\n"
@@ -110,9 +110,10 @@ def _use(meta: Mapping[str, Any]) -> str:
     can = ", ".join(a.lower() for a in abilities) or "what its file says"
     return (
         "## Use\n\n"
-        f"The model {can}. It is meant for data like those above, read the same way; what it says of other data is not\n"
-        "measured here. It is not meant for decisions about people. Whoever publishes it adds here whom it may harm.\n\n"
-        "```python\nimport elboroom as elbo\n\nrun = elbo.load(\"FOLDER\")\n```\n"
+        f"The model {can}. It is meant for data like those above, read the same way;\n"
+        "what it says of other data is not measured here. It is not meant for decisions about people. Whoever publishes\n"
+        "it adds here whom it may harm.\n\n"
+        '```python\nimport elboroom as elbo\n\nrun = elbo.load("FOLDER")\n```\n'
     )
 
 
@@ -133,11 +134,13 @@ def _limits(meta: Mapping[str, Any], metrics: Mapping[str, Mapping[str, Any]], d
     counts = [int(m["n"]) for m in metrics.values() if m.get("n")]
     if counts and min(counts) < FEW:
         said.append(f"some measures rest on {min(counts):,} examples only: read their intervals")
-    for key, found in metrics.items():
-        better = measure(key).better
-        for other in found.get("references") or []:
-            if better and _beats(other, found, better):
-                said.append(f"{other['name']}, which is simpler, does as well or better by `{key}`")
+    for outcome, phrase in (("wins", "does better"), ("same", "cannot be told apart from it")):
+        rivals: dict[str, list[str]] = {}
+        for key, found in metrics.items():
+            rival = compared(key, dict(found))
+            if rival is not None and rival.outcome == outcome:
+                rivals.setdefault(rival.name, []).append(f"`{key}`")
+        said += [f"{name}, which is simpler, {phrase} by {', '.join(keys)}" for name, keys in rivals.items()]
     for finding in details.get("checks") or []:
         if finding.get("level") != "ok":
             said.append(f"{finding['name'].replace('_', ' ')}: {finding['why']}")
@@ -145,14 +148,6 @@ def _limits(meta: Mapping[str, Any], metrics: Mapping[str, Mapping[str, Any]], d
         said.append(f"the run did not end as planned (state: {meta['state']})")
     said.append("one run with one seed: how much another seed would differ is not in the intervals")
     return "## Limits\n\n" + "".join(f"- {line}\n" for line in said)
-
-
-def _beats(other: Mapping[str, Any], found: Mapping[str, Any], better: str) -> bool:
-    """Whether the simpler reference is inside or beyond the interval of what was measured."""
-    value, low, high = other.get("value"), found.get("low"), found.get("high")
-    if value is None or low is None or high is None:
-        return False
-    return bool(value <= high if better == "less" else value >= low)
 
 
 def _repeat(meta: Mapping[str, Any]) -> str:
@@ -165,6 +160,7 @@ def _repeat(meta: Mapping[str, Any]) -> str:
     return text + f"Settings: {settings}.\n\nRuntime: {runtime}.\n\nVersions: {versions}.\n"
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    lines = [head, tuple("---" for _ in head), *rows]
-    return "".join("| " + " | ".join(" ".join(str(c).split()).replace("|", "\\|") for c in line) + " |\n" for line in lines)
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    cells = [[" ".join(str(cell).split()).replace("|", "\\|") for cell in line] for line in lines]
+    return "".join(f"| {' | '.join(line)} |\n" for line in cells)

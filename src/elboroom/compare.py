@@ -6,7 +6,7 @@ be told than two intervals side by side would show. Where 0 is inside, the answe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
@@ -162,11 +162,13 @@ def _sides(runs: Sequence[Run], data: Any) -> tuple[list[_Side], dict[str, Any]]
 
 def _shared(held: list[NDArray[np.int64]], datasets: list[Dataset]) -> NDArray[np.int64]:
     """Input rows held out in every run, in the first run's order, and in no run's training part."""
-    trained = np.concatenate([np.asarray(d.parts["train"].index) for d in datasets if "train" in d.parts] or [[]])
     common = held[0]
     for other in held[1:]:
         common = common[np.isin(common, other)]
-    return common[~np.isin(common, trained)]
+    for dataset in datasets:
+        if "train" in dataset.parts:
+            common = common[~np.isin(common, dataset.parts["train"].index)]
+    return common
 
 
 def _names(runs: Sequence[Run]) -> list[str]:
@@ -206,11 +208,17 @@ def _measure(key: str, sides: list[_Side]) -> dict[str, Any]:
         "unit": f"{unit}, pixels as read in [0, 1]" if source == "pixel_square" else unit,
         "better": {1: "more", -1: "less", 0: ""}[better],
         "cells": cells,
-        "references": [] if source != key else next((m["references"] for m in measured if "references" in m), []),
+        "references": _references(measured) if source == key else [],
         "differences": differences,
         "best": best,
         "said": _said(like, sides, differences, best, better),
     }
+
+
+def _references(measured: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What stands beside the runs and is none of them."""
+    listed = next((measure["references"] for measure in measured if "references" in measure), [])
+    return [reference for reference in listed if reference["name"] != "ELBO"]
 
 
 def _all_pixels(sides: list[_Side]) -> bool:
@@ -301,17 +309,23 @@ def _said(
         return "no difference" if len(like) == 2 else "none can be told apart"
     if len(like) == 2:
         d = differences[0]
-        if d["value"] is None:
-            return "not finite"
         reach = max(d["high"] - d["value"], d["value"] - d["low"])
         return f"{d['verdict']} by {abs(d['value']):.3g} ± {reach:.2g}"
-    parts = [f"{best} is better than every other"] if best else []
-    parts += [f"{d['a']} and {d['b']} cannot be told apart" for d in equal]
-    if not parts:
-        ranked = {side.name: sum(d["verdict"].startswith(f"{side.name} is") for d in differences) for side in like}
-        order = " > ".join(sorted(ranked, key=lambda name: -ranked[name]))
-        return order if better else f"higher first: {order}"
+    word = "better" if better else "higher"
+    won = {side.name: [d for d in differences if d["verdict"] == f"{side.name} is {word}"] for side in like}
+    if not better:
+        return f"highest first: {', '.join(sorted(won, key=lambda name: -len(won[name])))}"
+    beaten = {d["b"] if d["a"] == name else d["a"] for name, wins in won.items() for d in wins}
+    lead = [name for name in won if name not in beaten]
+    parts = [f"{best} is better than every other"] if best else [f"{_and(lead)} cannot be told apart"]
+    parts += [f"{_and(beaten)} {'is' if len(beaten) == 1 else 'are'} worse than one of them"] if not best else []
+    parts += [f"{d['a']} and {d['b']} cannot be told apart" for d in equal if not {d["a"], d["b"]} <= set(lead)]
     return "; ".join(parts)
+
+
+def _and(names: Iterable[str]) -> str:
+    *some, last = sorted(names)
+    return f"{', '.join(some)} and {last}" if some else last
 
 
 def _about(side: _Side) -> dict[str, Any]:
@@ -351,9 +365,10 @@ def _settings(sides: list[_Side]) -> list[dict[str, Any]]:
             {"model": meta["model"], **meta["settings"], **meta["budget"], "seed": meta["runtime"]["seed"], **reading}
         )
     names = list(dict.fromkeys(name for values in flat for name in values))
-    rows = [{"name": name, "values": [values.get(name) for values in flat]} for name in names]
-    for row in rows:
-        row["differs"] = any(value != row["values"][0] for value in row["values"])
+    rows = []
+    for name in names:
+        values = [settings.get(name) for settings in flat]
+        rows.append({"name": name, "values": values, "differs": any(value != values[0] for value in values)})
     return sorted(rows, key=lambda row: not row["differs"])
 
 

@@ -7,7 +7,7 @@ that reads them off its constructor could not have. A fitted one holds its weigh
 
 from __future__ import annotations
 
-import tempfile
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,22 +15,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elboroom.core import registry
-from elboroom.core.errors import InputError, nearest
+from elboroom.core.errors import InputError, Unable, nearest
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from elboroom.core.batch import Batch
+    from elboroom.core.model import Model
     from elboroom.run import Run
 
 __all__ = ["Estimator"]
 
+DRAWS = 8
+"""Draws of z behind each row's ELBO in `score`."""
 OWN = ("model", "epochs", "steps", "scale", "device", "precision", "compile", "threads", "seed", "networks")
 
 
 class Estimator:
     """`Estimator("vae", latent=8)`; every setting of the model is a parameter.
 
-    `epochs` or `steps` is the budget (both 0: the model's own), `scale` how columns are brought to like size, `seed` all
-    that is random, `networks` own networks by role. All rows given to `fit` are trained on. NaN is a missing cell, in
-    `fit` and later; sparse input stays sparse. Wrong values raise InputError, a ValueError, in `fit`.
+    `epochs` or `steps` is the budget (both 0: the model's own), `scale` how columns are brought to like size, `seed`
+    all that is random, `networks` own networks by role. All rows given to `fit` are trained on. NaN is a missing cell,
+    in `fit` and later; sparse input stays sparse. Wrong values raise InputError, a ValueError, in `fit`.
     """
 
     def __init__(
@@ -69,9 +75,9 @@ class Estimator:
 
     def set_params(self, **params: Any) -> Self:
         """Change parameters; with another `model`, settings left at the old one's defaults take the new one's."""
-        if "model" in params and params["model"] != self.model:
+        if "model" in params and _differ(params["model"], self.model):
             defaults = self._defaults()
-            self._settings = {k: v for k, v in self._settings.items() if k not in defaults or v != defaults[k]}
+            self._settings = {k: v for k, v in self._settings.items() if k not in defaults or _differ(v, defaults[k])}
             self.model = params["model"]
         known = self.get_params()
         for name in params:
@@ -86,42 +92,58 @@ class Estimator:
 
     def _defaults(self) -> dict[str, Any]:
         """The model's settings as its file states them; none where `model` names none, which `fit` then says."""
-        known = registry.names() if isinstance(self.model, str) else {}
-        return {f.name: f.default for f in registry.entry(self.model).fields} if self.model in known else {}
+        try:
+            return {field.name: field.default for field in _fields(self.model)}
+        except (InputError, TypeError):
+            return {}
 
     def __repr__(self) -> str:
         defaults = {"epochs": 0, "steps": 0, "scale": "auto", "device": "auto", "precision": "auto", "compile": "auto",
                     "threads": 0, "seed": 0, "networks": None, **self._defaults()}  # fmt: skip
-        shown = {k: v for k, v in self.get_params().items() if k != "model" and (k not in defaults or v != defaults[k])}
+        shown = {
+            k: v
+            for k, v in self.get_params().items()
+            if k != "model" and (k not in defaults or _differ(v, defaults[k]))
+        }
         return f"Estimator({', '.join([repr(self.model), *(f'{k}={v!r}' for k, v in shown.items())])})"
 
     # -- fitting ---------------------------------------------------------------------------------------------------
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Train on all rows of X (rows, columns); `y` is not used."""
-        from elboroom.data.source import Reading
-        from elboroom.fit import fit
+        from safetensors.torch import save
 
         rows = self._checked(X, first=True)
-        run = fit(
-            self.model,
-            rows,
-            reading=Reading(kind="table", scale=self.scale, split=(1.0, 0.0, 0.0)),
-            settings=dict(self._settings),
-            epochs=self.epochs,
-            steps=self.steps,
-            device=self.device,
-            precision=self.precision,
-            compile=self.compile,
-            threads=self.threads,
-            seed=self.seed,
-            networks=self._networks(),
-        )
-        self.record_: dict[str, Any] = dict(run.meta)
-        self.weights_: bytes = run.folder.weights.read_bytes()
+        self.record_, tensors = self._trained(rows)
+        self.weights_ = save({name: x.detach().cpu().contiguous() for name, x in tensors.items()})
         self._run: Run | None = None
         self._run = self._live()
         return self
+
+    def _trained(self, rows: Any) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """run.json's content and the weights, of a training that keeps no folder and so writes nothing."""
+        from elboroom.data.reading import Reading
+        from elboroom.data.source import read
+        from elboroom.fit import _accepts, _budget, _meta, _plan
+        from elboroom.plan import read_runtime
+        from elboroom.settings import checked
+        from elboroom.training import Training, configured
+
+        entry = registry.entry(self.model)
+        settings = checked(entry, self._settings)
+        budget = _budget(entry, {}, self.epochs, self.steps, 0)
+        runtime = read_runtime(self.device, self.precision, self.compile, self.threads, self.seed, 1)
+        data = read(rows, Reading(kind="table", scale=self.scale, split=(1.0, 0.0, 0.0)), seed=self.seed)
+        _accepts(entry, data)
+        networks = self._networks()
+        meta = _meta(entry, "", settings, data, budget, runtime, "", networks, None)
+        training = Training(meta, data, None, networks=networks)
+        _plan(training, budget, runtime, lambda event: None)
+        with configured(meta):
+            training.drive(float("inf"))
+        meta.update(state="done", step=training.done, took_s=training.took_s())
+        scaling = {f"data.{name}": x for name, x in data.transform.state_dict().items()}
+        return meta, {**training.model.state_dict(), **scaling}
 
     def fit_transform(self, X: Any, y: Any = None) -> Any:
         """`fit`, then the codes of the same rows."""
@@ -134,21 +156,12 @@ class Estimator:
         return copy.deepcopy(self.networks) if self.networks else None
 
     def _live(self) -> Run:
-        """The run in memory, brought back from its bytes in a temporary folder where it was pickled."""
+        """The model in memory, made from record and weights where it was pickled."""
         from sklearn.utils.validation import check_is_fitted
 
         check_is_fitted(self)
         if self._run is None:
-            from elboroom.artifacts.files import write_bytes
-            from elboroom.artifacts.run import RunFolder
-            from elboroom.run import load
-
-            with tempfile.TemporaryDirectory(prefix="elboroom-") as folder:
-                created = RunFolder.create(Path(folder) / "run")
-                with created.lock():
-                    created.write_meta(self.record_)
-                    write_bytes(created.weights, self.weights_)
-                self._run = load(created.path, networks=self._networks())
+            self._run = _restored(self.record_, self.weights_, self._networks())
         return self._run
 
     def __getstate__(self) -> dict[str, Any]:
@@ -170,15 +183,20 @@ class Estimator:
 
     def score(self, X: Any, y: Any = None) -> float:
         """Mean over rows, higher is better: the ELBO in nats for a model that bounds the likelihood, else minus the
-        mean squared error of reconstruction, in the model's own scaling."""
-        from elboroom.evaluate import evaluate
+        mean squared error of reconstruction, both in the model's own scaling."""
+        import torch
+
+        from elboroom.data.stream import in_order
+        from elboroom.engine.runtime import mix, seed_draws, seeded
 
         run = self._live()
-        data = run.read(self._checked(X))
-        found = evaluate(run.model, run.transform, run.spec, data, part="all", samples=1, seed=self.seed).metrics
-        if "elbo_nats" in found:
-            return float(found["elbo_nats"]["value"])
-        return -float(found["reconstruction_mse"]["value"])
+        rows = run.read(self._checked(X)).parts["all"]
+        total = 0.0
+        with torch.no_grad(), seeded(0):
+            for i, raw in enumerate(in_order(rows, 512)):
+                seed_draws(mix(self.seed, "score", i))
+                total += float(_scores(run.model, run.transform(raw)).double().sum())
+        return total / len(rows)
 
     # -- frames ----------------------------------------------------------------------------------------------------
 
@@ -241,6 +259,55 @@ class Estimator:
         )
 
 
+def _restored(record: dict[str, Any], weights: bytes, networks: dict[str, Any] | None) -> Run:
+    """A run without a folder."""
+    from safetensors.torch import load
+
+    from elboroom.artifacts.run import RunFolder
+    from elboroom.core.spec import Spec
+    from elboroom.data.transforms import transform_from_json
+    from elboroom.engine.runtime import seeded
+    from elboroom.run import Run
+    from elboroom.settings import build
+
+    kind = registry.load(record["model"])
+    config, spec = build(kind.Config, record["settings"], record["model"]), Spec.from_json(record["data"]["spec"])
+    with seeded(0):
+        model = kind(config, spec, networks=networks) if networks else kind(config, spec)  # type: ignore[call-arg]
+    transform = transform_from_json(record["data"]["transform"])
+    tensors = load(weights)
+    model.load_state_dict({name: x for name, x in tensors.items() if not name.startswith("data.")})
+    transform.load_state_dict({k.removeprefix("data."): x for k, x in tensors.items() if k.startswith("data.")})
+    return Run(RunFolder(Path(), record), model.eval(), transform)
+
+
+def _differ(value: Any, other: Any) -> bool:
+    """Whether two parameters differ; what is no plain value (an array someone passed) always does."""
+    plain = isinstance(value, str | int | float | tuple | list | dict | None)
+    return not plain or bool(value != other)
+
+
+@cache
+def _fields(model: str) -> tuple[registry.Field, ...]:
+    """The model's settings, its file read once: a search asks for them at every clone."""
+    return registry.entry(model).fields
+
+
 def _dtype(x: Any) -> np.dtype[Any]:
     """What codes come in: the caller's own floating type, else float32."""
     return np.dtype(x.dtype) if x.dtype.kind == "f" else np.dtype(np.float32)
+
+
+def _scores(model: Model, batch: Batch) -> Tensor:
+    """(batch,): what `score` is the mean of."""
+    from elboroom.core.abilities import Bounds, Decodes, Encodes
+
+    if isinstance(model, Bounds):
+        return model.log_weights(batch, DRAWS).mean(0)
+    if not (isinstance(model, Encodes) and isinstance(model, Decodes)):
+        raise Unable(f"{type(model).__name__} neither bounds the likelihood nor reconstructs: it has no score")
+    square = (model.decode(model.encode(batch).mean).mean - batch.x).square().flatten(1)
+    if batch.observed is None:
+        return -square.mean(1)
+    seen = batch.observed.flatten(1)
+    return -(square * seen).sum(1) / seen.sum(1).clamp_min(1)

@@ -29,7 +29,7 @@ from elboroom.metrics import reconstruction
 from elboroom.metrics.likelihood import gaussian_rate, importance_bounds, sample_grid
 from elboroom.metrics.summary import Found, summarise
 from elboroom.metrics.table import ColumnSums, numeric_columns
-from elboroom.nn.likelihood import head_for
+from elboroom.nn.likelihood import HEADS, head_for
 
 if TYPE_CHECKING:
     from elboroom.data.rows import Rows
@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 __all__ = ["Evaluation", "Reader", "evaluate", "held_out"]
 
 SAMPLES = 100  # draws of the importance-weighted bound where the user names none,
-EXAMPLES = 1000  # and then on at most this many examples, so that fit ends soon
+EXAMPLES = 1000  # and then on at most this many examples,
+WORK = 1 << 30  # or as many as keep the decoder's widest layer under this many numbers, so that fit ends soon
 ITEMS = 2000  # neighbour measures compare every pair of these
 CODES = 10_000  # codes kept for the map of the report
 FLOATS_AT_ONCE = {"cpu": 1 << 22, "cuda": 1 << 28}  # of one layer's output: 16 MiB stays in cache; 1 GiB fills a card
@@ -84,8 +85,9 @@ def evaluate(
 ) -> Evaluation:
     """Measure `model` on a part of `dataset`.
 
-    `train` are the rows baselines are fitted on (default: the dataset's own training part; without one there are
-    fewer baselines; `baselines=False` fits none). `samples` K of the importance-weighted bound on every example; 0: 100 on at most 1,000.
+    `train` are the rows baselines are fitted on (default: the dataset's own training part; without one, or with
+    `baselines=False`, there are fewer). `samples`: K of the importance-weighted bound, on every example; 0 stands for
+    100 draws on at most 1,000 examples (fewer for costly decoders).
     """
     if samples < 0:
         raise InputError(f"--samples {samples}: the number of draws is 1 or more")
@@ -130,7 +132,7 @@ class Reader:
         if which is None:
             raws: Iterator[dict[str, Tensor]] = iter(in_order(self.rows, size))
         else:
-            raws = (self.rows.take(chunk.to(self.rows.device)) for chunk in which.split(size))
+            raws = (self.rows.take(chunk.to(self.rows.device)) for chunk in torch.split(which, size))
         for number, raw in enumerate(raws):
             seed_draws(mix(self.seed, "evaluate", purpose, number))
             here = {key: value.to(self.device) for key, value in raw.items()}
@@ -155,7 +157,8 @@ class _Simple:
 
 
 def _fit_simple(model: Model, spec: Spec, transform: Transform, train: Rows | None, held: Reader, seed: int) -> _Simple:
-    likelihood = str(getattr(model.config, "likelihood", "auto"))
+    named = getattr(model.config, "likelihood", "auto")
+    likelihood = named if named in HEADS else "auto"
     simple = _Simple(head_for(likelihood, spec).discrete)
     if train is None or not len(train):
         return simple
@@ -202,8 +205,10 @@ def _first_pass(
     return found
 
 
-def _encoded(model: Encodes, transform: Transform, batch: Batch, found: Found, simple: _Simple, kept: Tensor) -> None:
-    """What codes and decoded means give for one batch."""
+def _encoded(
+    model: Encodes, transform: Transform, batch: Batch, found: Found, simple: _Simple, kept: Tensor
+) -> Tensor | None:
+    """What codes give for one batch; the decoded means, where the model decodes."""
     code = model.encode(batch)
     mean = code.mean
     found.add("code", mean.reshape(len(batch), -1).float())
@@ -258,9 +263,11 @@ def _compared(batch: Batch, guesses: dict[str, Tensor], found: Found, transform:
 def _second_pass(model: Bounds, spec: Spec, reader: Reader, found: Found, samples: int) -> None:
     """Importance-weighted bounds: K draws an example in chunks that fit, each k of the curve from the same pass."""
     found.samples = samples or SAMPLES
-    which = reader.choose(len(reader.rows) if samples else EXAMPLES, "bounds")
+    widest = _widest(model, spec, reader)
+    at_once = max(1, FLOATS_AT_ONCE.get(reader.device.type, 1 << 22) // widest)
+    few = max(100, min(EXAMPLES, WORK // (SAMPLES * widest)))
+    which = reader.choose(len(reader.rows) if samples else few, "bounds")
     found.bound_items = which.numpy()
-    at_once = _rows_at_once(model, spec, reader)
     # many draws of few examples: the encoder, run once a chunk, then costs little beside the decoder
     size = max(1, min(256, at_once // min(found.samples, 64)))
     for batch in reader.batches("bounds", size, which):
@@ -276,8 +283,8 @@ def _second_pass(model: Bounds, spec: Spec, reader: Reader, found: Found, sample
         found.add("bound_error", bounds.error)
 
 
-def _rows_at_once(model: Bounds, spec: Spec, reader: Reader) -> int:
-    """How many (draw, example) pairs to decode together: by the widest layer's output, seen once; never by a clock."""
+def _widest(model: Bounds, spec: Spec, reader: Reader) -> int:
+    """Numbers in the widest layer's output for one draw of one example, seen once; never decided by a clock."""
     widest = spec.size * max(1, spec.levels)
 
     def look(module: nn.Module, args: Any, out: Any) -> None:
@@ -293,7 +300,7 @@ def _rows_at_once(model: Bounds, spec: Spec, reader: Reader) -> int:
     finally:
         for hook in hooks:
             hook.remove()
-    return max(1, FLOATS_AT_ONCE.get(reader.device.type, 1 << 22) // widest)
+    return widest
 
 
 def _codes(found: Found, reader: Reader, seed: int) -> dict[str, NDArray[Any]]:

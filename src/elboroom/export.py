@@ -55,8 +55,8 @@ class _Source(nn.Module):
     def __init__(self, transform: Transform, spec: Spec) -> None:
         super().__init__()
         # dynamic binarisation draws x anew each time; in a function the pixel stands for its own expectation
-        white = float(transform.white) if spec.scale == "dynamic" else 0.0
-        self.transform = image_transform("unit", white) if white else transform
+        drawn = spec.scale == "dynamic"
+        self.transform = image_transform("unit", transform.to_json()["white"]) if drawn else transform
         self.masked = spec.masked
 
     def forward(self, x: Tensor) -> Batch:
@@ -93,7 +93,7 @@ class Decoder(Graph):
         self.model, self.transform, self.latent = model, transform, latent
 
     def forward(self, z: Tensor) -> Tensor:
-        return self.transform.undo(self.model.decode(z).mean)  # type: ignore[operator, no-any-return]
+        return self.transform.undo(self.model.decode(z).mean)  # type: ignore[operator]
 
     def example(self) -> Tensor:
         return torch.zeros(2, self.latent)
@@ -119,7 +119,7 @@ class Reconstructor(Graph):
 
 def _raw_example(transform: Transform, spec: Spec) -> Tensor:
     """Two rows as a user has them: bytes for images of 256 levels, else numbers."""
-    if spec.kind == "images" and float(transform.white) == 255:
+    if transform.to_json().get("white") == 255:
         return torch.zeros(2, *spec.shape, dtype=torch.uint8)
     wide = any(b.dtype == torch.float64 for b in transform.buffers())
     return torch.zeros(2, *spec.shape, dtype=torch.float64 if wide else torch.float32)
@@ -173,7 +173,9 @@ def _write_weights(run: Run, place: Path) -> None:
 def _write_graphs(run: Run, form: str, place: Path) -> None:
     found = graphs(run.model, run.transform, int(run.meta["settings"].get("latent", 0)))
     if not found:
-        raise Unable(f"{run.name} neither encodes nor decodes, so there is no graph to export; its weights can be exported")
+        raise Unable(
+            f"{run.name} neither encodes nor decodes, so it has no graph; export its weights: --format safetensors"
+        )
     about = {"elboroom.model": run.name, "elboroom.spec": json.dumps(run.spec.to_json())}
     for graph in found if place.is_dir() else found[:1]:
         target = place / f"{graph.name}{ENDINGS[form]}" if place.is_dir() else place

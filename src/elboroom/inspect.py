@@ -8,7 +8,7 @@ codes of held-out data instead. Left to right the first dimension grows, bottom 
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from elboroom.core.abilities import Decodes, Encodes, Samples
+from elboroom.core.abilities import Bounds, Decodes, Encodes, Samples
 from elboroom.core.errors import Unable
 from elboroom.core.model import Model
 from elboroom.core.spec import Spec
@@ -45,6 +45,8 @@ class Inspection:
     """(rows, columns, *shape): decoded means in the model's space."""
     spec: Spec
     caption: str
+    units: NDArray[Any] | None = None
+    """x in the user's units, where that is another array."""
 
     def sheet(self) -> Sheet:
         """The pictures; refused where examples are none."""
@@ -85,8 +87,13 @@ class Inspection:
         )
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """One row a picture, for .npz and tables."""
-        return {"z": self.z.reshape(-1, self.z.shape[-1]), "x": self.x.reshape(-1, *self.spec.shape)}
+        """One row a picture, for .npz and tables: z, and x as bytes of a picture or in the user's units."""
+        x = self.x.reshape(-1, *self.spec.shape)
+        if self.spec.kind == "images":
+            x = shown(x, self.spec)
+        elif self.units is not None:
+            x = self.units.reshape(x.shape)
+        return {"z": self.z.reshape(-1, self.z.shape[-1]), "x": x}
 
     def _column_value(self, j: int) -> float:
         if self.kind == "manifold":
@@ -154,27 +161,24 @@ def inspect(run: Run, source: Any = None) -> Inspection:
     model, spec = run.model, run.spec
     if not isinstance(model, Decodes) or not isinstance(model, Encodes):
         raise Unable(f"{run.name} has no code to look at; a model that encodes and decodes has")
-    codes, usage = _codes(run, source)
-    if codes.shape[1] == 2:
-        return manifold(model, spec, codes=codes)
-    return traversals(model, spec, codes, usage)
+    codes, usage = _codes(run, model, source)
+    found = manifold(model, spec, codes=codes) if codes.shape[1] == 2 else traversals(model, spec, codes, usage)
+    return replace(found, units=run.transform.undo(torch.from_numpy(found.x)).numpy())
 
 
-def _codes(run: Run, source: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+def _codes(run: Run, model: Encodes, source: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     """Mean codes of held-out data (at most 2,000 rows) and how much each dimension is used."""
-    from elboroom.core.abilities import Bounds
     from elboroom.evaluate import Reader, held_out
     from elboroom.metrics.likelihood import gaussian_rate
 
     dataset = run.dataset() if source is None else run.read(source)
     reader = Reader(dataset.parts[held_out(dataset)], run.transform, run.model, 0)
     means, rates = [], []
-    assert isinstance(run.model, Encodes)
     with torch.no_grad():
         for batch in reader.batches("inspect", ROWS, reader.choose(2000, "inspect")):
-            code = run.model.encode(batch)
+            code = model.encode(batch)
             means.append(code.mean.float().cpu())
-            if isinstance(run.model, Bounds):
+            if isinstance(model, Bounds):
                 rates.append(gaussian_rate(code.mean, code.stddev).cpu())
     codes = torch.cat(means).numpy()
     return codes, torch.cat(rates).mean(0).numpy() if rates else codes.var(0)
@@ -185,6 +189,6 @@ def _decoded(model: Decodes, z: NDArray[np.float32], spec: Spec) -> NDArray[np.f
     device = next((p.device for p in model.parameters()), torch.device("cpu")) if isinstance(model, Model) else None
     parts: list[Tensor] = []
     with torch.no_grad():
-        for chunk in flat.split(ROWS):
+        for chunk in torch.split(flat, ROWS):
             parts.append(model.decode(chunk if device is None else chunk.to(device)).mean.float().cpu())
     return torch.cat(parts).numpy().reshape(*z.shape[:2], *spec.shape)

@@ -24,7 +24,7 @@ from elboroom.core.spec import Column
 if TYPE_CHECKING:
     from elboroom.sheets import Sheet
 
-__all__ = ["Result", "check", "frame", "per_example", "write", "write_bytes"]
+__all__ = ["Result", "check", "check_page", "frame", "per_example", "write", "write_bytes"]
 
 Cells = Sequence[Any] | np.ndarray
 
@@ -64,8 +64,14 @@ class Result:
 def check(path: Path, *, force: bool = False, pictures: bool | None = None) -> None:
     """Refuse, before anything is computed, an ending that has no form and a name that is taken."""
     _writer(path, pictures)
-    if path.exists() and not force:
-        raise InputError(f"{path}: exists already; --force replaces it, or name another place")
+    _check_free(path, force)
+
+
+def check_page(path: Path, *, force: bool = False) -> None:
+    """The same for a page of HTML."""
+    if path.suffix.lower() != ".html":
+        raise InputError(f"--out {path}: this is written as HTML; name a file that ends in .html")
+    _check_free(path, force)
 
 
 def write(path: Path, result: Result, *, force: bool = False) -> None:
@@ -254,6 +260,11 @@ WRITERS: dict[str, Callable[[Path, Result], None]] = {
 _ONLY_PICTURES = (".png", ".svg", "")
 
 
+def _check_free(path: Path, force: bool) -> None:
+    if path.exists() and not force:
+        raise InputError(f"{path}: exists already; --force replaces it, or name another place")
+
+
 def _writer(path: Path, pictures: bool | None) -> Callable[[Path, Result], None]:
     ending = path.suffix.lower()
     if ending not in WRITERS:
@@ -293,7 +304,8 @@ def _sheet(result: Result) -> Sheet:
 
 def _bytes(values: np.ndarray, white: float) -> np.ndarray:
     """Pictures as bytes, black 0 and white 255."""
-    return np.rint(np.clip(np.nan_to_num(values) / white, 0, 1) * 255).astype(np.uint8)
+    held: np.ndarray = np.rint(np.clip(np.nan_to_num(values) / white, 0, 1) * 255).astype(np.uint8)
+    return held
 
 
 # ---- cells ------------------------------------------------------------------------------------------------------

@@ -42,8 +42,9 @@ Bytes = NDArray[np.uint8]
 
 # `light.div` of look/tokens.json: from -1 over 0 to +1. A test keeps the two equal.
 DIVERGING = (
-    "#163c89", "#2f61ae", "#5288cd", "#81afe2", "#b9d4f0", "#f6f5f1", "#eacab3", "#d89b75", "#bf6e40", "#9f4413", "#791c00",
-)  # fmt: skip
+    *("#163c89", "#2f61ae", "#5288cd", "#81afe2", "#b9d4f0", "#f6f5f1"),
+    *("#eacab3", "#d89b75", "#bf6e40", "#9f4413", "#791c00"),
+)
 PAPER = 251  # grey of the space between pictures, the page's own
 TARGET = 56  # a picture is magnified by whole numbers until it is about as wide as this many screen pixels
 
@@ -75,7 +76,8 @@ def shown(x: Tensor | NDArray[Any], spec: Spec) -> Bytes:
     else:
         low, high = float(np.nanmin(held)), float(np.nanmax(held))
     unit = (held - low) / (high - low if high > low else 1.0)
-    return np.rint(np.nan_to_num(unit.clip(0, 1)) * 255).astype(np.uint8)
+    out: Bytes = np.rint(np.nan_to_num(unit.clip(0, 1)) * 255).astype(np.uint8)
+    return out
 
 
 def colours(pictures: Bytes) -> Bytes:
@@ -121,7 +123,8 @@ def _from_oklab(lab: NDArray[np.float64]) -> Bytes:
     linear = ((lab @ np.linalg.inv(_TO_LAB).T) ** 3) @ np.linalg.inv(_TO_LMS).T
     linear = linear.clip(0, 1)
     rgb = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return np.rint(rgb.clip(0, 1) * 255).astype(np.uint8)
+    out: Bytes = np.rint(rgb.clip(0, 1) * 255).astype(np.uint8)
+    return out
 
 
 def grid(pictures: Bytes, columns: int, *, gap: int = 0, factor: int = 1) -> Bytes:

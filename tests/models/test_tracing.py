@@ -1,4 +1,4 @@
-"""Every phase is a pure function of tensors: it traces, in float32 and bfloat16, and its graph equals the eager step."""
+"""Every phase is a pure function of tensors: it traces, in float32 and bfloat16, and equals the eager step."""
 
 from __future__ import annotations
 
@@ -116,6 +116,19 @@ def test_a_loss_traces_and_its_graph_gives_the_eager_gradient(
         names = {id(p): n for n, p in losses.named_parameters()}
         for p, g in zip(losses.phase.params, torch.autograd.grad(live, losses.phase.params), strict=True):
             torch.testing.assert_close(gradients[names[id(p)]], g)
+
+
+@pytest.mark.parametrize(("name", "data", "likelihood"), CASES)
+def test_autocast_keeps_log_probabilities_in_full_precision(name: str, data: str, likelihood: str) -> None:
+    losses, batch = prepared(name, data, likelihood)
+    losses.eval()
+    values = []
+    for enabled in (False, True):
+        torch.manual_seed(7)
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            values.append(losses.phase.loss(batch, torch.tensor(0.25))[0])
+    assert values[1].dtype == torch.float32
+    torch.testing.assert_close(values[1], values[0], rtol=5e-3, atol=0.02)
 
 
 @pytest.mark.parametrize("data", ["image", "levels", "table", "counts"])

@@ -23,6 +23,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,8 @@ __all__ = [
 
 CHUNK = 1 << 20
 """Bytes in one write operation: small enough that a crash inside a large file is among the crash points."""
+SMALL = 1 << 16
+"""Buffers below this many bytes are joined with their neighbours."""
 JSON_LIMIT = 64 << 20
 """Largest JSON file that is read, in bytes."""
 
@@ -138,20 +141,19 @@ class Written:
 
 
 def write_new(path: Path, pieces: Iterable[Buffer]) -> Written:
-    """Write a file that does not exist yet and fsync it; the hash is taken beside the writing, in a second thread."""
+    """Write a file that does not exist yet and fsync it; the hash of a large one is taken in a second thread."""
     views = [memoryview(piece).cast("B") for piece in pieces if len(piece)]
     size = sum(len(view) for view in views)
     with explained(path, size), ThreadPoolExecutor(1) as pool:
         about_to("open", path)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         try:
-            digest = pool.submit(_sha256, views)
-            for view in views:
-                for start in range(0, len(view), CHUNK):
-                    _write(descriptor, path, view[start : start + CHUNK])
+            digest = pool.submit(_sha256, views).result if size > CHUNK else partial(_sha256, views)
+            for part in _parts(views):
+                _write(descriptor, path, part)
             about_to("fsync", path)
             os.fsync(descriptor)
-            return Written(size, digest.result())
+            return Written(size, digest())
         except BaseException:
             discard(path)
             raise
@@ -164,6 +166,24 @@ def _sha256(views: Iterable[memoryview]) -> str:
     for view in views:
         digest.update(view)
     return digest.hexdigest()
+
+
+def _parts(views: Iterable[memoryview]) -> Iterator[memoryview]:
+    """The same bytes in writes of a useful size: large buffers cut, small neighbours joined."""
+    small: list[memoryview] = []
+    for view in views:
+        if len(view) < SMALL and sum(map(len, small)) < SMALL:
+            small.append(view)
+            continue
+        if small:
+            yield memoryview(b"".join(small))
+            small = []
+        if len(view) < SMALL:
+            small.append(view)
+        else:
+            yield from (view[start : start + CHUNK] for start in range(0, len(view), CHUNK))
+    if small:
+        yield memoryview(b"".join(small))
 
 
 def _write(descriptor: int, path: Path, view: memoryview, action: Action = "write") -> None:
@@ -297,7 +317,9 @@ def remove_tree(path: Path) -> None:
 
 
 def _remove_contents(folder: Path) -> None:
-    for entry in sorted(os.scandir(folder), key=lambda e: e.name):
+    with os.scandir(folder) as entries:
+        listed = sorted(entries, key=lambda entry: entry.name)
+    for entry in listed:
         if entry.is_dir(follow_symlinks=False):
             _remove_contents(Path(entry.path))
         else:

@@ -22,12 +22,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from elboroom.core.errors import InputError
 
 from . import files
-from .tensors import Loaded, parse_tensors, save_tensors
+from .tensors import parse_tensors, save_tensors
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["Checkpoints"]
 
@@ -62,10 +65,10 @@ class Checkpoints:
         beside = files.temporary(self.folder)
         try:
             self._write(beside, step, tensors, info)
+            self._put(beside, step)
         except BaseException:
             files.discard(beside)
             raise
-        self._put(beside, step)
         self._forget()
 
     def _write(self, beside: Path, step: int, tensors: Mapping[str, Any], info: Mapping[str, Any]) -> None:
@@ -95,13 +98,13 @@ class Checkpoints:
     def _forget(self) -> None:
         """Remove all but the newest; only after the new state is in place and durable."""
         saved = self._saved()
+        originals = {step for step, original, _ in saved if original}
         keep = sorted({step for step, _, _ in saved})[-KEPT:]
-        newest = keep[-1]
         for step, original, path in saved:
-            if step not in keep or (not original and step == newest):
+            if step not in keep or (not original and step in originals):
                 files.remove_tree(path)
 
-    def newest(self) -> tuple[int, dict[str, Loaded], dict[str, Any]]:
+    def newest(self) -> tuple[int, dict[str, Tensor], dict[str, Any]]:
         """(step, tensors, info) of the newest state that verifies; without any: InputError, never a silent restart."""
         for step, _, path in reversed(self._saved()):
             try:
@@ -116,8 +119,10 @@ class Checkpoints:
             "restore a checkpoint from a copy, or start anew with `elboroom fit --force`"
         )
 
-    def _read(self, path: Path, step: int) -> tuple[dict[str, Loaded], dict[str, Any]]:
+    def _read(self, path: Path, step: int) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """A state whose manifest verifies; ValueError says what does not."""
+        import torch
+
         manifest = _parse(_MANIFEST, _content(path / _MANIFEST))
         expected = {"format": FORMAT, "schema_version": SCHEMA, "step": step}
         if self.run:
@@ -130,7 +135,7 @@ class Checkpoints:
                 tensors, info = _verified(path / _TENSORS, first), _verified(path / _INFO, second)
             case _:
                 raise ValueError(f"{_MANIFEST} does not name its files")
-        return parse_tensors(tensors), _parse(_INFO, info)
+        return {name: torch.as_tensor(x) for name, x in parse_tensors(tensors).items()}, _parse(_INFO, info)
 
     def _quarantine(self, path: Path, why: str) -> None:
         target = self.folder / f"corrupt-{path.name}"

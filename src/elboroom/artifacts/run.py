@@ -19,12 +19,13 @@ import json
 import os
 import secrets
 import socket
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from elboroom.core.errors import InputError
 
@@ -40,6 +41,7 @@ _OWNED = (
     "weights.safetensors",
     "metrics.json",
     "details.json",
+    "per_example.npz",
     "card.md",
     "report.html",
     "log.txt",
@@ -60,7 +62,9 @@ class RunFolder:
         self.details = path / "details.json"
         self.card = path / "card.md"
         self.report = path / "report.html"
-        self._held: IO[str] | None = None
+        self._held: weakref.finalize[..., RunFolder] | None = (
+            None  # closes the lock file, at the latest with this object
+        )
 
     @classmethod
     def create(cls, path: str | os.PathLike[str], *, force: bool = False) -> RunFolder:
@@ -72,7 +76,7 @@ class RunFolder:
         _check_free(folder.path, force)
         files.make_folder(folder.path)
         files.probe(folder.path)
-        folder._held = _locked(folder.path / "lock")
+        folder._take_lock()
         _check_free(folder.path, force)  # again: another process may have run in between
         folder._remove()
         folder.meta = {"id": secrets.token_hex(8)}
@@ -91,14 +95,14 @@ class RunFolder:
     def lock(self) -> Iterator[RunFolder]:
         """Be the one process that writes to this run; what a killed one left half-written is removed first."""
         if self._held is None:
-            self._held = _locked(self.path / "lock")
+            self._take_lock()
         try:
             self._clean()
             yield self
         finally:
             held, self._held = self._held, None
-            held.truncate(0)
-            held.close()
+            if held is not None:
+                held()
 
     def write_meta(self, meta: Mapping[str, Any]) -> None:
         """Replace run.json; format, schema version, maker and the run's identity are filled in."""
@@ -167,6 +171,9 @@ class RunFolder:
             rows.append(row)
         return rows
 
+    def _take_lock(self) -> None:
+        self._held = weakref.finalize(self, os.close, _locked(self.path / "lock"))
+
     def _clean(self) -> None:
         files.remove_litter(self.path)
         Checkpoints(self.path / "checkpoints").clean()
@@ -203,7 +210,9 @@ def _check_free(path: Path, force: bool) -> None:
         return
     if not path.is_dir():
         raise InputError(f"{path}: is a file; name a folder for the run")
-    if not any(_matters(entry) for entry in os.scandir(path)):
+    with os.scandir(path) as entries:
+        free = not any(_matters(entry) for entry in entries)
+    if free:
         return
     if not (path / "run.json").is_file():
         raise InputError(f"{path}: holds files and is no run; name a new or empty folder")
@@ -218,29 +227,31 @@ def _check_free(path: Path, force: bool) -> None:
 
 
 def _matters(entry: os.DirEntry[str]) -> bool:
-    """Whether an entry would be missed: not the lock, litter or empty folders of a start that was killed."""
+    """Whether an entry would be missed: not what a start leaves that was killed before it wrote run.json."""
     if entry.name == "lock" or files.is_litter(entry.name):
         return False
-    return not (entry.is_dir(follow_symlinks=False) and not os.listdir(entry.path))
+    if not entry.is_dir(follow_symlinks=False):
+        return True
+    begun = {"step-0000000000"} if entry.name == "checkpoints" else set()
+    return any(name not in begun and not files.is_litter(name) for name in os.listdir(entry.path))
 
 
-def _locked(path: Path) -> IO[str]:
-    """The open lock file, locked for as long as it stays open; it is never deleted to break a lock."""
+def _locked(path: Path) -> int:
+    """The descriptor of the lock file, locked for as long as it is open; the file is never deleted to break a lock."""
     try:
-        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+", encoding="utf-8")
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         raise InputError(f"{path}: cannot be opened: {error.strerror}; name a folder you may write to") from error
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        owner = file.read(1000).strip() or "another process"
-        file.close()
+        owner = os.read(descriptor, 1000).decode(errors="replace").strip() or "another process"
+        os.close(descriptor)
         raise InputError(f"{path.parent}: is in use by {owner}; wait until it ends, or stop it") from None
     except OSError as error:
-        file.close()
+        os.close(descriptor)
         raise InputError(f"{path}: this file system has no locks ({error.strerror}); keep runs on another") from error
-    file.truncate(0)
     started = datetime.now().astimezone().isoformat(timespec="seconds")
-    file.write(f"process {os.getpid()} on host {socket.gethostname()} since {started}\n")
-    file.flush()
-    return file
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, f"process {os.getpid()} on host {socket.gethostname()} since {started}\n".encode())
+    return descriptor

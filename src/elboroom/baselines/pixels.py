@@ -165,8 +165,10 @@ class Independent:
         """shape of one example: the best constant guess, a mean, or the most frequent name in a column of names."""
         out = torch.zeros(self.spec.size, dtype=torch.float64)
         for index, marginals in self.parts:
-            named = self.spec.columns and isinstance(marginals, CategoricalMarginals)
-            out[index] = marginals.mode if named else marginals.mean
+            if self.spec.columns and isinstance(marginals, CategoricalMarginals):
+                out[index] = marginals.mode
+            else:
+                out[index] = marginals.mean
         return out.reshape(self.spec.shape)
 
 

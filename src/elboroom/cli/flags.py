@@ -16,7 +16,7 @@ from elboroom.core import registry
 from elboroom.core.errors import InputError
 
 if TYPE_CHECKING:
-    from elboroom.data.source import Reading
+    from elboroom.data.reading import Reading
 
 __all__ = [
     "BUDGET",
@@ -74,7 +74,7 @@ def add_reading(parser: Parser) -> None:
 
 def reading(given: Mapping[str, Any]) -> Reading:
     """The flags that were given as a Reading; the others keep its defaults."""
-    from elboroom.data.source import Reading
+    from elboroom.data.reading import Reading
 
     return Reading(**{k: given[k] for k in _READING if given.get(k) is not None})
 

@@ -96,4 +96,17 @@ class Compare(Verb):
     def run(self, args: argparse.Namespace) -> Answer:
         if len(args.RUN) < 2:
             raise InputError("compare needs two runs or more; usage: elboroom compare RUN RUN ...")
-        raise Unable("compare: waits")
+        from elboroom import outputs
+
+        if args.out is not None:
+            outputs.check_page(args.out, force=args.force)
+        from elboroom.compare import compare, table
+        from elboroom.run import load
+
+        found = compare([load(path) for path in args.RUN], args.data)
+        if args.out is None:
+            return Answer(document=found, text=table(found))
+        from elboroom.report import compare_html
+
+        outputs.write_bytes(args.out, compare_html(found).encode(), force=args.force)
+        return Answer(document={**found, "out": str(args.out)}, text=f"{table(found)}\n\n{args.out}")

@@ -47,6 +47,8 @@ class Progress:
         kind = event.get("kind", "tick")
         if kind == "tick":
             self._tick(event)
+        elif kind == "done":
+            self.close()  # what was made is the answer of the verb
         elif kind == "warning":
             self._message(f"look at this: {event.get('message', '')}")
         else:
@@ -81,8 +83,8 @@ class Progress:
     def _line(self, event: Mapping[str, Any], now: float, step: int, steps: int) -> str:
         gone, done = now - self.first[0], step - self.first[1]
         parts = [f"{step:,} of {steps:,} steps" if steps else f"{step:,} steps"]
-        if event.get("epochs"):
-            parts.append(f"epoch {int(event.get('epoch', 0)):,} of {int(event['epochs']):,}")
+        if event.get("epochs", 0) >= 1:
+            parts.append(f"epoch {event.get('epoch', 0):,.3g} of {event['epochs']:,.3g}")
         parts += _losses(event.get("logs") or {})
         if gone >= 1:
             parts.append(f"{written(gone, form='time')} gone")
@@ -95,14 +97,12 @@ class Progress:
         return ", ".join(parts)
 
     def _left(self, now: float, step: int, steps: int) -> str:
-        """Time left as a range: "25 min (24 to 27)"."""
         rates = []
         for at, from_step in (self.first, self.recent[0]):
             if now > at and step > from_step:
                 rates.append((step - from_step) / (now - at))
         times = sorted((steps - step) / rate for rate in rates)
-        middle, low, high = (written(t, form="time") for t in (sum(times) / len(times), times[0], times[-1]))
-        return f"{middle} left" if low == high else f"{middle} left ({low} to {high})"
+        return _left(sum(times) / len(times), times[0], times[-1])
 
     def _message(self, text: str) -> None:
         text = console.line(text)
@@ -121,6 +121,13 @@ class Progress:
         encoding = getattr(self.stream, "encoding", None) or "utf-8"
         self.stream.write(text.encode(encoding, "replace").decode(encoding))
         self.stream.flush()
+
+
+def _left(middle: float, low: float, high: float) -> str:
+    """Seconds as "25 min (24 to 27) left", in one unit for all three."""
+    size, unit, digits = (1, "s", 0) if middle < 100 else (60, "min", 0) if middle < 6000 else (3600, "h", 1)
+    texts = [f"{seconds / size:.{digits}f}" for seconds in (middle, low, high)]
+    return f"{texts[0]} {unit} left" if texts[1] == texts[2] else f"{texts[0]} {unit} ({texts[1]} to {texts[2]}) left"
 
 
 def _losses(logs: Mapping[str, Any]) -> list[str]:

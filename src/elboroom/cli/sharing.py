@@ -8,7 +8,6 @@ from pathlib import Path
 from elboroom.cli import flags
 from elboroom.cli.parser import Parser, one_of
 from elboroom.cli.verbs import Answer, Verb
-from elboroom.core.errors import InputError
 
 __all__ = ["Export", "Report"]
 
@@ -21,20 +20,18 @@ class Report(Verb):
         flags.add_out(parser, "another place, ending in .html (default RUN/report.html)", required=False)
 
     def run(self, args: argparse.Namespace) -> Answer:
-        from elboroom.artifacts.files import output
+        from elboroom import outputs
         from elboroom.artifacts.run import RunFolder
+        from elboroom.report import build, write
 
-        if args.out is not None and args.out.suffix.lower() != ".html":
-            raise InputError(f"--out {args.out}: a report is HTML; name a file that ends in .html")
+        if args.out is not None:
+            outputs.check_page(args.out, force=args.force)
         folder = RunFolder.open(args.RUN).path
-        from elboroom.report.build import build, write
-
         out = args.out
         if out is None:
             out = write(folder)
         else:
-            with output(out, force=args.force) as place:
-                place.write_text(build(folder), encoding="utf-8")
+            outputs.write_bytes(out, build(folder).encode(), force=args.force)
         return Answer(document={"run": str(folder), "out": str(out)}, text=str(out))
 
 

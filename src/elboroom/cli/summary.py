@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from elboroom.cli import console
+from elboroom.core.errors import InputError
 from elboroom.report.numbers import written
 
-__all__ = ["Meta", "findings_table", "metrics_table", "read"]
+__all__ = ["Meta", "command", "findings_table", "metrics_table", "read"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,16 @@ def read(folder: Path) -> Meta:
         state=str(read_json(folder / "run.json").get("state", "")),
         metrics=read_json(found) if found.is_file() else {},
     )
+
+
+def command(folder: Path) -> str:
+    """The call that began a run; "" where that cannot be read."""
+    from elboroom.artifacts.files import read_json
+
+    try:
+        return str(read_json(folder / "run.json").get("command", ""))
+    except (InputError, AttributeError):
+        return ""
 
 
 def metrics_table(metrics: dict[str, Any]) -> str:

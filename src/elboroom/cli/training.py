@@ -38,14 +38,19 @@ class Fit(Verb):
             parser.epilog = "Settings depend on the model: `elboroom fit MODEL --help` lists those of one."
 
     def run(self, args: argparse.Namespace) -> Answer:
+        from elboroom.artifacts.run import RunFolder
+
         entry = registry.entry(args.MODEL)
         given = _given(self.words, entry)
         if args.config is not None:
             given = _merged(_from_file(args.config, entry, args.DATA), given)
+        if given.get("from_run") is not None:
+            RunFolder.open(given["from_run"])  # refused before hours of reading data
         from elboroom.fit import fit
 
         progress = Progress()
-        folder = _folder(given, entry.name, args.DATA)
+        command = shlex.join(["elboroom", "fit", *self.words])
+        folder = _folder(given, entry.name, args.DATA, command)
         return _trained(
             progress,
             folder,
@@ -61,7 +66,7 @@ class Fit(Verb):
                 force=given.get("force", False),
                 or_resume=given.get("or_resume", False),
                 from_run=given.get("from_run"),
-                command=shlex.join(["elboroom", "fit", *self.words]),
+                command=command,
                 progress=progress,
             ),
         )
@@ -94,21 +99,22 @@ def _trained(progress: Progress, folder: Path, work: Callable[[], object]) -> An
         progress.close()
     found = summary.read(folder)
     text = f"{folder}: {found.state}\n\n{summary.metrics_table(found.metrics)}"
+    if found.state == "done":
+        text += f"\n\nreport: {folder / 'report.html'}"
     document = {"run": str(folder), "state": found.state, "metrics": found.metrics}
     return Answer(document=document, text=text, note=note, code=code)
 
 
-def _folder(given: Mapping[str, Any], model: str, data: str) -> Path:
-    """--run, or the first free runs/MODEL-DATA-N."""
+def _folder(given: Mapping[str, Any], model: str, data: str, command: str) -> Path:
+    """--run, or the first free runs/MODEL-DATA-N; with --or-resume the newest of them that this same call began."""
     if given.get("run") is not None:
         return Path(given["run"])
-    if given.get("or_resume"):
-        raise InputError("--or-resume needs --run DIR: the folder to go on in")
     stem = re.sub(r"[^\w.-]+", "_", Path(data).name.split(".")[0]).strip("._-")[:60] or "data"
     number = 1
     while os.path.lexists(path := Path("runs") / f"{model}-{stem}-{number}"):
         number += 1
-    return path
+    earlier = [Path("runs") / f"{model}-{stem}-{n}" for n in range(number - 1, 0, -1)] if given.get("or_resume") else []
+    return next((begun for begun in earlier if summary.command(begun) == command), path)
 
 
 def _declare(parser: Parser) -> None:

@@ -118,26 +118,25 @@ def _download(entry: Entry, name: str, known: str, target: Path, places: list[Pa
     """One file, whole or not at all."""
     part = None
     try:
-        target.mkdir(parents=True, exist_ok=True)
-        with (
-            urllib.request.urlopen(entry.mirror + name, timeout=WAIT_S) as answer,
-            tempfile.NamedTemporaryFile(dir=target, prefix=".part-", delete=False) as file,
-        ):
-            part = Path(file.name)
-            while block := answer.read(CHUNK):
-                file.write(block)
+        with urllib.request.urlopen(entry.mirror + name, timeout=WAIT_S) as answer:
+            target.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=target, prefix=".part-", delete=False) as file:
+                part = Path(file.name)
+                while block := answer.read(CHUNK):
+                    file.write(block)
         if _sha256(part) != known:
-            raise InputError(f"{entry.mirror}{name}: what was downloaded is not the published file (its SHA-256 differs)")
+            raise InputError(
+                f"{entry.mirror}{name}: what was downloaded is not the published file (its SHA-256 differs)"
+            )
         part.chmod(0o644)
         part.replace(target / name)
     except (urllib.error.URLError, OSError) as error:
         if isinstance(error, InputError):
             raise
-        listed = ", ".join(entry.files)
-        raise InputError(
-            f"{entry.name} is not on this machine and could not be downloaded ({error}); put {listed} into {places[0]}"
-            + ("" if os.environ.get("ELBOROOM_DATA") else ", or set ELBOROOM_DATA to the folder above theirs")
-        ) from error
+        listed, why = ", ".join(entry.files), getattr(error, "reason", error)
+        other = "" if os.environ.get("ELBOROOM_DATA") else ", or set ELBOROOM_DATA to the folder above theirs"
+        said = f"{entry.name} is not on this machine and could not be downloaded ({why})"
+        raise InputError(f"{said}; put {listed} into {places[0]}{other}") from error
     finally:
         if part is not None:
             part.unlink(missing_ok=True)

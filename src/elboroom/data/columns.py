@@ -1,8 +1,8 @@
 """From raw columns to a table: what each column is, what is a label, what only names a row.
 
 The rules, in order: a column asked for as label or group leaves x. Text that is different in (nearly) every row, and a
-numbering of the rows, names them and is kept apart. Other text is categorical. Numbers are binary where they are 0 or 1,
-counts where they are whole, reach 2 and include 0 but nothing below, else real.
+numbering of the rows, names them and is kept apart. Other text is categorical. Numbers are binary where they are 0 or
+1, counts where they are whole, reach 2 and include 0 but nothing below, else real.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ import numpy as np
 from elboroom.core.errors import InputError, nearest
 from elboroom.core.spec import Column
 
-from .content import Array, Content, Csr, blocks, smallest
+from .content import Array, Content, Csr
 from .limits import CLASSES, COLUMNS
+from .narrow import smallest
+from .storage import blocks, mapped
 
 __all__ = ["RawTable", "assemble", "encode_labels", "kinds_of", "unique_names"]
 
@@ -27,20 +29,22 @@ NUMBERINGS = {"", "id", "index", "row", "unnamed: 0", "rowid", "row_id"}
 
 @dataclass
 class RawTable:
-    """A table as a format gives it. `text` holds the columns that are not numbers; their slots in `numbers` are unused."""
+    """A table as a format gives it."""
 
     where: str
     names: list[str]
     numbers: Array | Csr
     text: dict[int, Array] = field(default_factory=dict)
-    """Slot to (n,) object array of str, or None where missing."""
+    """Slot to (n,) object array of str or None (missing), for columns that are not numbers."""
     named: bool = True
     identifiers: dict[str, Array] = field(default_factory=dict)
     """Names of the rows that the format itself carries."""
     beside: dict[str, Array] = field(default_factory=dict)
-    """Columns that describe a row and are no part of x, such as the `obs` of an .h5ad: labels may be taken from them."""
+    """Columns that describe a row and are no part of x, such as `obs` of an .h5ad; labels may be taken from them."""
     label: Array | None = None
     """Labels that the format itself carries."""
+    own: Array | None = None
+    """(n,) int8: the part the input itself gives a row, 0 train, 1 valid, 2 test."""
     problems: list[str] = field(default_factory=list)
 
 
@@ -56,6 +60,7 @@ def assemble(
     names, problems = unique_names(raw.names, raw.problems)
     slots = dict(zip(names, range(width), strict=True))
     out = Content("table", raw.numbers, named=raw.named, identifiers=dict(raw.identifiers), problems=problems)
+    out.own = raw.own
     taken: set[int] = set()
     if label:
         values, slot = _column(raw, slots, label, "--label")
@@ -92,7 +97,9 @@ def unique_names(names: list[str], problems: list[str]) -> tuple[list[str], list
     counts = Counter(names)
     twice = [name for name, count in counts.items() if count > 1]
     if twice:
-        said.append(f"{len(twice)} column names occur more than once, such as {twice[0]!r}: told apart by .2, .3 ...")
+        said.append(
+            f"some column names occur more than once ({len(twice)}, such as {twice[0]!r}): told apart by .2, .3 ..."
+        )
         seen: Counter[str] = Counter()
         out, used = [], set(counts)
         for name in names:
@@ -122,7 +129,7 @@ def kinds_of(x: Array | Csr) -> list[str]:
             low, high = np.minimum(low, block.min(axis=0)), np.maximum(high, block.max(axis=0))
     binary = whole & (low >= 0) & (high <= 1) & (high >= 0)
     count = whole & (low == 0) & (high >= 2)
-    return np.where(binary, "binary", np.where(count, "count", "real")).tolist()
+    return ["binary" if b else "count" if c else "real" for b, c in zip(binary, count, strict=True)]
 
 
 def encode_labels(values: Array, where: str) -> tuple[Array, tuple[str, ...]]:
@@ -134,14 +141,16 @@ def encode_labels(values: Array, where: str) -> tuple[Array, tuple[str, ...]]:
         texts = np.array([str(v) for v in values])
     elif values.dtype.kind in "biuf":
         lost = np.flatnonzero(np.isnan(values)).tolist() if values.dtype.kind == "f" else []
-        odd = np.flatnonzero(values != np.rint(values)) if values.dtype.kind == "f" and not lost else []
-        if len(odd):
+        odd = np.flatnonzero(values != np.rint(values))
+        if len(odd) and not lost:
             raise InputError(f"{where}: row {odd[0]} holds {values[odd[0]]:g}; labels are whole numbers or text")
         texts = values
     else:
         raise InputError(f"{where}: labels of type {values.dtype}; whole numbers or text are needed")
     if lost:
-        raise InputError(f"{where}: {len(lost)} rows have no label (first: row {lost[0]}); label them or leave them out")
+        raise InputError(
+            f"{where}: {len(lost)} rows have no label (first: row {lost[0]}); label them or leave them out"
+        )
     found, label = np.unique(texts, return_inverse=True)
     if len(found) > CLASSES:
         raise InputError(f"{where}: {len(found):,} different labels, above {CLASSES:,}; is this the label column?")
@@ -260,5 +269,5 @@ def _check_cells(out: Content, where: str, strict: bool) -> None:
                 raise InputError(f"{where}: {missing:,} cells are missing ({place}); --strict refuses them")
             out.masked = True
             out.problems.append(f"{missing:,} cells are missing ({missing / x.size:.2%}; {place}): masked")
-    if not isinstance(x, np.memmap):
+    if not mapped(x):
         out.x = smallest(x, where)

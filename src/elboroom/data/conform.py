@@ -13,7 +13,9 @@ from elboroom.core.errors import InputError
 from elboroom.core.spec import Column, Spec
 
 from .columns import RawTable, unique_names
-from .content import Array, Content, Csr, blocks
+from .content import Array, Content, Csr
+from .narrow import smallest
+from .storage import blocks, mapped
 
 __all__ = ["conform_images", "conform_table"]
 
@@ -33,26 +35,32 @@ def conform_images(content: Content, spec: Spec, white: float) -> Content:
     return dataclasses.replace(content, x=scaled, white=white)
 
 
-def conform_table(raw: RawTable, spec: Spec, *, named: bool, label: str, masking: bool, strict: bool) -> Content:
+def conform_table(raw: RawTable, spec: Spec, *, named: bool, label: str, apart: list[str], masking: bool) -> Content:
     """The run's columns out of a new table, as they were counted when the run was trained."""
     names, problems = unique_names(raw.names, raw.problems)
     slots = dict(zip(names, range(len(names)), strict=True))
-    extra_of = {label, *raw.identifiers}
+    aside = {label, *raw.identifiers, *apart}
     if named and raw.named:
         places = [slots.get(c.name) for c in spec.columns]
-        _told(raw.where, spec, names, places, extra_of, problems, masking=masking or spec.masked)
+        _told(raw.where, spec, names, places, aside, problems, masking=masking or spec.masked)
     else:
-        free = [i for i, name in enumerate(names) if name != label]
+        free = [i for i, name in enumerate(names) if name not in aside]
         if len(free) != len(spec.columns):
             raise InputError(f"{raw.where}: has {len(free)} columns and the run was trained on {len(spec.columns)}")
         places = [*free]
     content = Content("table", raw.numbers, columns=spec.columns, named=named, identifiers=dict(raw.identifiers))
     content.problems = problems
+    for name in apart:
+        if name in slots:
+            slot = slots[name]
+            content.identifiers[name] = raw.text[slot] if slot in raw.text else _column(raw, slot)
     _labels(content, raw, spec, slots, label)
     if isinstance(raw.numbers, Csr) and not raw.text and places == list(range(raw.numbers.shape[1])):
         return content
     content.x = _numbers(raw, spec.columns, places, problems)
-    _missing(content, raw.where, strict)
+    _missing(content)
+    if not mapped(content.x):
+        content.x = smallest(content.x, raw.where)
     return content
 
 
@@ -69,14 +77,14 @@ def _told(
     spec: Spec,
     names: list[str],
     places: list[int | None],
-    extra_of: set[str],
+    aside: set[str],
     problems: list[str],
     *,
     masking: bool,
 ) -> None:
     lost = [c.name for c, place in zip(spec.columns, places, strict=True) if place is None]
     known = {c.name for c in spec.columns}
-    extra = [name for name in names if name not in known and name not in extra_of]
+    extra = [name for name in names if name not in known and name not in aside]
     if len(lost) == len(spec.columns):
         raise InputError(f"{where}: none of the run's {len(lost)} columns is here, such as {_some(lost)}")
     if lost and not masking:
@@ -144,7 +152,9 @@ def _numbers(raw: RawTable, columns: tuple[Column, ...], places: list[int | None
             out[:, i] = dense[:, slot]
     endless = np.argwhere(np.isinf(out))
     if len(endless):
-        raise InputError(f"{raw.where}: row {endless[0][0]}, column {columns[endless[0][1]].name!r}: the value is infinite")
+        raise InputError(
+            f"{raw.where}: row {endless[0][0]}, column {columns[endless[0][1]].name!r}: the value is infinite"
+        )
     return out
 
 
@@ -166,7 +176,7 @@ def _codes(column: Column, values: Array, problems: list[str]) -> list[float]:
     return [code.get(t, np.nan) if not gone else np.nan for t, gone in zip(texts, lost, strict=True)]
 
 
-def _missing(content: Content, where: str, strict: bool) -> None:
+def _missing(content: Content) -> None:
     x = content.x
     assert not isinstance(x, Csr)
     lost = np.isnan(x)
@@ -174,7 +184,5 @@ def _missing(content: Content, where: str, strict: bool) -> None:
         return
     row, column = np.argwhere(lost)[0]
     place = f"first: row {row}, column {content.columns[column].name!r}"
-    if strict:
-        raise InputError(f"{where}: {lost.sum():,} cells are missing ({place}); --strict refuses them")
     content.masked = True
     content.problems.append(f"{lost.sum():,} cells are missing ({lost.mean():.2%}; {place}): masked")

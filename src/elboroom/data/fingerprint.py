@@ -13,11 +13,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from .content import Array, Content, Csr
-from .storage import release
+from .storage import blocks
 
 __all__ = ["fingerprint", "repeated"]
-
-BLOCK_BYTES = 32 * 2**20
 
 
 def fingerprint(content: Content) -> str:
@@ -35,18 +33,11 @@ def fingerprint(content: Content) -> str:
         for part in (content.x.indptr, content.x.indices, content.x.data):
             digest.update(_canonical(part))
     else:
-        for block in _raw_blocks(content.x):
+        for block in blocks(content.x):
             digest.update(_canonical(block))
-        release(content.x)
     if content.label is not None:
         digest.update(_canonical(content.label))
     return digest.hexdigest()
-
-
-def _raw_blocks(x: Array) -> Iterator[Array]:
-    size = max(1, BLOCK_BYTES // max(1, x[:1].nbytes))
-    for at in range(0, len(x), size):
-        yield x[at : at + size]
 
 
 def _canonical(x: Array) -> bytes:

@@ -72,7 +72,9 @@ def _pair(path: Path) -> tuple[Array, Array | None]:
         return x, None
     label = _array(beside[0])
     if label.shape != x.shape[:1]:
-        raise InputError(f"{beside[0]}: {label.size:,} labels for the {len(x):,} images of {path.name}; are they a pair?")
+        raise InputError(
+            f"{beside[0]}: {label.size:,} labels for the {len(x):,} images of {path.name}; are they a pair?"
+        )
     return x, label
 
 
@@ -110,7 +112,9 @@ def _array(path: Path) -> Array:
         while at < size:
             part = file.read(min(2**22, size - at))
             if not part:
-                raise InputError(f"{path}: declares {shape} values but ends after {at:,} of {size:,} bytes; it is cut short")
+                raise InputError(
+                    f"{path}: declares {shape} values but ends after {at:,} of {size:,} bytes; it is cut short"
+                )
             flat[at : at + len(part)] = np.frombuffer(part, np.uint8)
             at += len(part)
     return out

@@ -73,6 +73,8 @@ def named(where: object, *faults: type[Exception]) -> Iterator[None]:
         raise
     except PermissionError as error:
         raise InputError(f"{where}: may not be read: permission denied") from error
-    except (OSError, EOFError, *faults) as error:
+    except Exception as error:
+        if not isinstance(error, (OSError, EOFError, *faults)):
+            raise
         said = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{where}: cannot be read, it is damaged or cut short: {said}") from error

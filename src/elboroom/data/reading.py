@@ -50,7 +50,12 @@ class Reading:
         """Refuse a flag that means nothing for this kind of data."""
         images = {"--size": self.size, "--channels": self.channels}
         table = {"--columns": self.columns, "--observed": self.observed, "--group-by": self.group_by}
-        series = {"--time": self.time, "--train-until": self.train_until, "--window": self.window, "--period": self.period}
+        series = {
+            "--time": self.time,
+            "--train-until": self.train_until,
+            "--window": self.window,
+            "--period": self.period,
+        }
         other = {**(images if kind == "table" else table), **series, "--tokenizer": self.tokenizer}
         given = [flag for flag, value in other.items() if value]
         if given:
@@ -64,4 +69,5 @@ class Reading:
     @classmethod
     def from_json(cls, saved: dict[str, Any]) -> Reading:
         """The inverse of `to_json`."""
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in saved.items()})
+        known: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in saved.items()}
+        return cls(**known)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from .content import Array, Content, Csr
-from .storage import mapped, release
+from .storage import RELEASE_BYTES, mapped, release
 
 __all__ = ["Mapped", "Resident", "Rows", "Sparse", "rows_of"]
 
@@ -134,8 +134,6 @@ class Mapped(Rows):
     """Rows of an array that is too large for memory: each batch is read from its file."""
 
     resident = False
-    RELEASE_BYTES = 256 * 2**20
-    """After this much was read the pages are given back, so that the process stays small."""
 
     def __init__(
         self,
@@ -159,7 +157,7 @@ class Mapped(Rows):
     def x(self, where: Tensor) -> Tensor:
         picked = self.array[self.index[where.cpu().numpy()]]
         self._read += picked.nbytes
-        if self._read > self.RELEASE_BYTES:
+        if self._read > RELEASE_BYTES:
             release(self.array)
             self._read = 0
         native = np.ascontiguousarray(picked, dtype=picked.dtype.newbyteorder("="))
@@ -180,8 +178,9 @@ class Mapped(Rows):
         shape = (len(self), *self.array.shape[1:])
         first = self.x(torch.zeros(1, dtype=torch.int64))
         out = torch.empty(shape, dtype=first.dtype, device=device)
-        for where in torch.arange(len(self)).split(8192):
-            out[where[0] : where[-1] + 1] = self.x(where).to(device)
+        for at in range(0, len(self), 8192):
+            where = torch.arange(at, min(at + 8192, len(self)))
+            out[at : at + len(where)] = self.x(where).to(device)
         return out
 
 

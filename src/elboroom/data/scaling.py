@@ -8,7 +8,8 @@ import torch
 from elboroom.core.errors import InputError
 from elboroom.core.spec import Column
 
-from .content import Array, Content, Csr, blocks
+from .content import Array, Content, Csr
+from .storage import blocks
 from .transforms import TABLE_SCALES, TableTransform
 
 __all__ = ["auto_scale", "fit_table", "resolve_columns"]
@@ -35,7 +36,9 @@ def resolve_columns(columns: tuple[Column, ...], scale: str) -> tuple[Column, ..
     return columns
 
 
-def fit_table(content: Content, columns: tuple[Column, ...], scale: str, train: Array) -> tuple[TableTransform, list[str]]:
+def fit_table(
+    content: Content, columns: tuple[Column, ...], scale: str, train: Array
+) -> tuple[TableTransform, list[str]]:
     """The transform of these columns, fitted on the rows `train`; and sentences on columns that do not vary."""
     if scale not in TABLE_SCALES:
         raise InputError(f"--scale {scale}: no scale for tables; known: {', '.join(TABLE_SCALES)}")
@@ -49,7 +52,9 @@ def fit_table(content: Content, columns: tuple[Column, ...], scale: str, train: 
     if flat:
         problems.append(f"{len(flat)} column{'s' * (len(flat) > 1)} never vary in the training part: {_some(flat)}")
     if empty:
-        problems.append(f"{len(empty)} column{'s' * (len(empty) > 1)} have no value in the training part: {_some(empty)}")
+        problems.append(
+            f"{len(empty)} column{'s' * (len(empty) > 1)} have no value in the training part: {_some(empty)}"
+        )
     if scale == "counts":
         _whole_counts(content, columns)
     elif scale == "log1p":
@@ -74,7 +79,12 @@ def _moments(x: Array | Csr, rows: Array) -> tuple[Array, Array, Array, Array]:
     count, total = np.zeros(width), np.zeros(width)
     low, high = np.full(width, np.inf), np.full(width, -np.inf)
     for block in blocks(x, rows):
-        known = ~np.isnan(block) if block.dtype.kind == "f" else np.ones(block.shape, bool)
+        if block.dtype.kind != "f":
+            count += len(block)
+            total += block.sum(axis=0, dtype=np.float64)
+            low, high = np.minimum(low, block.min(axis=0)), np.maximum(high, block.max(axis=0))
+            continue
+        known = ~np.isnan(block)
         count += known.sum(axis=0)
         total += np.where(known, block, 0).sum(axis=0, dtype=np.float64)
         low = np.minimum(low, np.where(known, block, np.inf).min(axis=0, initial=np.inf))

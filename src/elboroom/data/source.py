@@ -67,6 +67,7 @@ class Dataset:
             "problems": list(self.problems),
             "transform": self.transform.to_json(),
             "named": self.named,
+            "identifiers": list(self.identifiers),
             "factors": [{"name": name, "size": size} for name, size in self.factors],
         }
 
@@ -98,7 +99,9 @@ def read(source: str | Path | Any, reading: Reading | None = None, *, seed: int 
     )
 
 
-def read_like(source: str | Path | Any, saved: dict[str, Any], transform: Transform, *, masking: bool = False) -> Dataset:
+def read_like(
+    source: str | Path | Any, saved: dict[str, Any], transform: Transform, *, masking: bool = False
+) -> Dataset:
     """New data for an existing run, all of it in input order as the part "all".
 
     `saved` is the run's `Dataset.to_json()`. Labels are used where they are there. Columns the run knows and the new
@@ -110,11 +113,15 @@ def read_like(source: str | Path | Any, saved: dict[str, Any], transform: Transf
         reading = dataclasses.replace(reading, channels=spec.shape[0])
     found, name, said = _open(source, reading, own_test=False, like=spec, white=saved["transform"].get("white"))
     if isinstance(found, RawTable) != (spec.kind == "table"):
-        raise InputError(f"{name}: holds {'a table' if isinstance(found, RawTable) else 'images'}; the run needs {spec.kind}")
+        raise InputError(
+            f"{name}: holds {'a table' if isinstance(found, RawTable) else 'images'}; the run needs {spec.kind}"
+        )
     if isinstance(found, RawTable):
         content = conform_table(
-            found, spec, named=saved["named"], label=reading.label, masking=masking, strict=reading.strict
+            found, spec, named=saved["named"], label=reading.label, apart=saved["identifiers"], masking=masking
         )
+        if content.masked and reading.strict:
+            raise InputError(f"{content.problems[-1]}; --strict refuses them")
     else:
         content = conform_images(found, spec, saved["transform"]["white"])
         if content.classes and content.classes != spec.classes:
@@ -152,12 +159,15 @@ def _open(
         known = catalog.find(source)
         if known is not None:
             entry, options = known
+            if reading.label:
+                raise InputError(f"--label {reading.label}: {entry.name} carries its own labels; leave the flag out")
             return entry.read(options, reading.size), entry.name, source
     path = Path(source).expanduser()
     if not path.exists():
+        sets = catalog.names()
         raise InputError(
-            f"{source}: there is no such file or folder, and no set of that name{nearest(str(source), catalog.names())}; "
-            f"sets: {', '.join(catalog.names())}"
+            f"{source}: there is no such file or folder, and no set of that name{nearest(str(source), sets)}; "
+            f"sets: {', '.join(sets)}"
         )
     found, name = open_path(path, reading, own_test=own_test, like=like, white=white)
     return found, name, str(path.resolve())

@@ -125,13 +125,15 @@ def _own(own: Array, asked: tuple[float, ...] | None, seed: int) -> tuple[dict[s
     else:
         if _checked(asked):
             if asked[0] + asked[1] > 1 + 1e-9:
-                raise InputError(f"--split {_said(asked)}: TRAIN and VALID are shares of the set's training part, above 1")
+                raise InputError(
+                    f"--split {_said(asked)}: TRAIN and VALID are shares of the set's training part, above 1"
+                )
             counts = [round(asked[0] * len(pool)), round(asked[1] * len(pool)), len(test) if asked[2] else 0]
         else:
             counts = [int(v) for v in asked]
         if counts[0] + counts[1] > len(pool) or counts[2] > len(test):
             raise InputError(
-                f"--split {_said(asked)}: the set has {len(pool):,} rows to train and validate on and {len(test):,} to test"
+                f"--split {_said(asked)}: the set has {len(pool):,} rows for TRAIN and VALID, {len(test):,} for TEST"
             )
         kept = np.sort(_order(len(test), seed)[: counts[2]])
         parts = (pool[: counts[0]], pool[counts[0] : counts[0] + counts[1]], test[kept])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import mmap
 import shutil
 import tempfile
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,13 @@ from elboroom.core.errors import InputError
 
 from .content import Array, Csr
 
-__all__ = ["RESIDENT_BYTES", "allocate", "mapped", "release"]
+__all__ = ["RELEASE_BYTES", "RESIDENT_BYTES", "allocate", "blocks", "mapped", "release"]
 
 RESIDENT_BYTES = 2**30
 """Data up to this size are copied into memory (and onto the device); larger ones are read from disk row by row."""
+RELEASE_BYTES = 256 * 2**20
+"""After this much of a mapped array was touched its pages are given back, so that the process stays small."""
+BLOCK_BYTES = 32 * 2**20
 
 
 def allocate(shape: tuple[int, ...], dtype: DTypeLike, where: str) -> Array:
@@ -53,3 +57,21 @@ def release(x: Array) -> None:
         base = getattr(base, "base", None)
     if base is not None and hasattr(base, "madvise"):
         base.madvise(mmap.MADV_DONTNEED)
+
+
+def blocks(x: Array | Csr, rows: Array | None = None) -> Iterator[Array]:
+    """The rows (all, or those asked for) as dense arrays of at most 32 MiB as float64, so that no pass needs a copy."""
+    n = len(x) if rows is None else len(rows)
+    width = int(np.prod(x.shape[1:], dtype=np.int64)) * 8
+    size = max(1, BLOCK_BYTES // max(width, 1))
+    touched = 0
+    for at in range(0, n, size):
+        if isinstance(x, Csr):
+            yield x.take(np.arange(at, min(at + size, n)) if rows is None else rows[at : at + size]).dense()
+            continue
+        block = x[at : at + size] if rows is None else x[rows[at : at + size]]
+        yield block
+        touched += block.nbytes
+        if touched > RELEASE_BYTES:
+            release(x)
+            touched = 0

@@ -29,7 +29,9 @@ class Stream:
             raise InputError(f"batch size {batch_size}: must be at least 1")
         self.batch_size = min(batch_size, len(rows))
         if self.batch_size % world:
-            raise InputError(f"a batch of {self.batch_size} rows cannot be shared by {world} processes; choose a multiple")
+            raise InputError(
+                f"a batch of {self.batch_size} rows cannot be shared by {world} processes; choose a multiple"
+            )
         self.data = rows
         self.seed = seed
         self.steps_per_epoch = len(rows) // self.batch_size
@@ -58,6 +60,5 @@ class Stream:
 
 def in_order(rows: Rows, batch_size: int) -> Iterator[dict[str, Tensor]]:
     """All rows once, in order, the last batch as short as it is: for evaluation."""
-    for where in torch.arange(len(rows), device=rows.device).split(batch_size):
-        if len(where):
-            yield rows.take(where)
+    for at in range(0, len(rows), batch_size):
+        yield rows.take(torch.arange(at, min(at + batch_size, len(rows)), device=rows.device))

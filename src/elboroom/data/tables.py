@@ -122,6 +122,7 @@ class _Form:
     def _encoding(self) -> str:
         with self._binary() as file, named(self.path, zlib.error):
             head = file.read(4)
+            file.seek(0)
             if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
                 return "utf-16"
             try:

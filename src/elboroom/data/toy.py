@@ -15,7 +15,7 @@ import numpy as np
 from elboroom.core.errors import InputError, nearest
 
 from .content import Array, Content
-from .storage import allocate
+from .storage import allocate, release
 
 __all__ = ["SHAPES", "draw_shapes", "read_shapes"]
 
@@ -25,7 +25,7 @@ POINTS = 4
 
 def _heart(u: Array, v: Array) -> Array:
     a, b = 1.25 * u, 1.25 * v + 0.15
-    return (a * a + b * b - 1) ** 3 - a * a * b**3 <= 0  # type: ignore[no-any-return]
+    return (a * a + b * b - 1) ** 3 - a * a * b**3 <= 0
 
 
 def _angle(u: Array, v: Array) -> Array:
@@ -41,7 +41,8 @@ def _drop(u: Array, v: Array) -> Array:
 
 
 def _half(u: Array, v: Array) -> Array:
-    return (u * u + v * v < 0.8**2) & (v > -0.15)
+    inside: Array = (u * u + v * v < 0.8**2) & (v > -0.15)
+    return inside
 
 
 def _flag(u: Array, v: Array) -> Array:
@@ -77,7 +78,9 @@ def _parsed(options: str) -> dict[str, int]:
         for part in options.split(","):
             key, _, value = part.partition("=")
             if key.strip() not in DEFAULTS:
-                raise InputError(f"shapes: there is no factor {key.strip()!r}{nearest(key, DEFAULTS)}; {', '.join(DEFAULTS)}")
+                raise InputError(
+                    f"shapes: there is no factor {key.strip()!r}{nearest(key, DEFAULTS)}; {', '.join(DEFAULTS)}"
+                )
             given[key.strip()] = value.strip()
     elif options:
         values = options.lower().split("x")
@@ -98,7 +101,9 @@ def draw_shapes(*, shape: int, scale: int, rotation: int, x: int, y: int, size: 
     if not 16 <= size <= 512:
         raise InputError(f"shapes: size={size}: pictures are 16 to 512 pixels wide")
     if max(x, y) > reach + 1:
-        raise InputError(f"shapes: {max(x, y)} positions asked for; pictures of {size} pixels have room for {reach + 1}")
+        raise InputError(
+            f"shapes: {max(x, y)} positions asked for; pictures of {size} pixels have room for {reach + 1}"
+        )
     counts = (shape, scale, rotation, x, y)
     n = math.prod(counts)
     out = allocate((n, 1, size, size), np.uint8, "shapes")
@@ -113,6 +118,7 @@ def draw_shapes(*, shape: int, scale: int, rotation: int, x: int, y: int, size: 
                 windows = np.lib.stride_tricks.sliding_window_view(canvas, (size, size))
                 out[at : at + x * y, 0] = windows[reach - down][:, reach - left].swapaxes(0, 1).reshape(-1, size, size)
                 at += x * y
+            release(out)
     factors = np.stack(np.unravel_index(np.arange(n), counts), axis=1).astype(np.int64)
     return Content(
         "images",
@@ -130,4 +136,5 @@ def _sprite(inside: Callable[[Array, Array], Array], radius: float, angle: float
     u, v = points[None, :] / radius, -points[:, None] / radius
     turned = inside(math.cos(angle) * u + math.sin(angle) * v, math.cos(angle) * v - math.sin(angle) * u)
     share = turned.reshape(side, POINTS, side, POINTS).mean(axis=(1, 3))
-    return np.rint(share * 255).astype(np.uint8)
+    out: Array = np.rint(share * 255).astype(np.uint8)
+    return out

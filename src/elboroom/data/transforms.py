@@ -127,16 +127,12 @@ class Levels(_Images):
 class Binary(_Images):
     """x = 1 where u / white > 0.5, else 0."""
 
-    levels = 2
-
     def scaled(self, u: Tensor) -> Tensor:
         return (self.unit(u) > 0.5).to(self.white.dtype)
 
 
 class Dynamic(_Images):
     """x drawn anew each time from Bernoulli(u / white)."""
-
-    levels = 2
 
     def scaled(self, u: Tensor) -> Tensor:
         if u.dtype.is_floating_point:

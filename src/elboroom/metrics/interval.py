@@ -168,7 +168,7 @@ def share_interval(hits: ArrayLike) -> Interval:
     scale = 1 + Z * Z / n
     centre = (p + Z * Z / (2 * n)) / scale
     reach = Z / scale * math.sqrt(p * (1 - p) / n + Z * Z / (4 * n * n))
-    return Interval(p, max(0.0, centre - reach), min(1.0, centre + reach), "Wilson")
+    return Interval(p, min(p, max(0.0, centre - reach)), max(p, min(1.0, centre + reach)), "Wilson")
 
 
 def bootstrap_interval(

@@ -42,7 +42,7 @@ def active_by_variance(mean_ND: ArrayLike) -> Interval:
 def _squared_distances(x_ND: NDArray[np.float32]) -> NDArray[np.float32]:
     """(n, n), infinite on the diagonal: an item is not its own neighbour."""
     norm = np.einsum("nd,nd->n", x_ND, x_ND)
-    distance = norm[:, None] + norm[None, :] - 2 * (x_ND @ x_ND.T)
+    distance: NDArray[np.float32] = norm[:, None] + norm[None, :] - 2 * (x_ND @ x_ND.T)
     np.fill_diagonal(distance, np.inf)
     return distance
 
@@ -50,7 +50,8 @@ def _squared_distances(x_ND: NDArray[np.float32]) -> NDArray[np.float32]:
 def _rows(x: ArrayLike) -> NDArray[np.float32]:
     out = np.asarray(x, dtype=np.float32)
     out = out.reshape(len(out), -1)
-    return out - out.mean(0)  # distances do not change, their rounding does
+    centred: NDArray[np.float32] = out - out.mean(0)  # distances do not change, their rounding does
+    return centred
 
 
 def trust(data: ArrayLike, code: ArrayLike, *, neighbours: int) -> NDArray[np.float64]:
@@ -63,7 +64,8 @@ def trust(data: ArrayLike, code: ArrayLike, *, neighbours: int) -> NDArray[np.fl
     near = np.argsort(_squared_distances(z), axis=1, kind="stable")[:, :k]
     excess = np.take_along_axis(rank, near, axis=1) - k
     penalty = np.maximum(excess, 0).sum(1)
-    return 1 - penalty * (2 / (k * (2 * n - 3 * k - 1)))
+    share: NDArray[np.float64] = 1 - penalty * (2 / (k * (2 * n - 3 * k - 1)))
+    return share
 
 
 def neighbour_hits(code: ArrayLike, label: ArrayLike) -> NDArray[np.bool_]:

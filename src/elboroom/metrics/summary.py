@@ -283,6 +283,29 @@ def _psnr(s: _Summary, cells: Array, scale: float, pca_told: str) -> None:
         return values
 
     found.by_item["psnr_db"] = decibels("square")
+    beside = []
+    if found.pca_width:
+        beside.append(Reference.of(f"PCA, {found.pca_width} dimensions", s.mean(decibels("pca_square")), pca_told))
+    how = f"mean over images of 10 log10({width:g}^2 / squared error)"
+    s.put("psnr_db", s.mean(found.by_item["psnr_db"]), "dB", how, beside)
+
+
+def _space(found: Found) -> str:
+    """In what numbers errors are stated."""
+    spec = found.spec
+    if spec.kind == "images":
+        if spec.levels > 2:
+            return f"{spec.levels} grey levels put on [0, 1]"
+        return f"pixels in [{spec.low:g}, {spec.high:g}]" if math.isfinite(spec.high) else f"scale {spec.scale}"
+    return f"scale {spec.scale}, observed cells"
+
+
+def _latent(s: _Summary) -> None:
+    found = s.found
+    code = found.array("code")
+    width = code.shape[1]
+    by_variance = latent.active_by_variance(code)
+    s.details["active_by_variance"] = int(by_variance.value)
     beside = [Reference(name="dimensions of the code", value=float(width))]
     if found.has("rate"):
         active, how = latent.active_by_rate(found.array("rate")), f"mean rate above {latent.ACTIVE} nats"

@@ -59,6 +59,8 @@ class ColumnSums:
         entry: dict[str, Any] = {"name": column.name, "kind": column.kind, "n": n}
         for name in self.square:
             if column.kind == "categorical":
+                if name == "pca":  # of numbers that stand for names it says nothing
+                    continue
                 entry[f"accuracy_{name}"] = finite(float(self.right[name][i]) / n) if n else None
                 continue
             entry[f"mae_{name}"] = finite(float(self.absolute[name][i]) / n) if n else None

@@ -85,8 +85,8 @@ class Variational(Model, Samples, Encodes, Decodes, Bounds):
 
     def decode(self, z: Tensor) -> Outcome:
         """p(x given z) for z (..., latent); leading axes stay."""
-        h: Tensor = self.decoder(z.reshape(-1, self.config.latent))
-        outcome: Outcome = self.head(h.reshape(*z.shape[:-1], self.head.features))
+        h: Tensor = self.decoder(z.flatten(0, -2)).flatten(1)
+        outcome: Outcome = self.head(h if z.ndim == 2 else h.reshape(*z.shape[:-1], -1))
         return outcome
 
     # the loss

@@ -88,8 +88,8 @@ class Autoencoder(Model, Encodes, Decodes):
 
     def decode(self, z: Tensor) -> Outcome:
         """p(x given code) for codes (..., latent); leading axes stay."""
-        h: Tensor = self.decoder(z.reshape(-1, self.config.latent))
-        outcome: Outcome = self.head(h.reshape(*z.shape[:-1], self.head.features))
+        h: Tensor = self.decoder(z.flatten(0, -2)).flatten(1)
+        outcome: Outcome = self.head(h if z.ndim == 2 else h.reshape(*z.shape[:-1], -1))
         return outcome
 
     def loss(self, batch: Batch, t: Tensor) -> tuple[Tensor, Logs]:

@@ -73,7 +73,7 @@ class Backbone:
 
 
 class Own(nn.Module):
-    """A network of the user's, checked; its input is given in the dtype of its parameters."""
+    """A network of the user's, checked: its input comes in the dtype of its parameters, its output leaves as rows."""
 
     def __init__(self, network: nn.Module, role: str, shape: Sequence[int], features: int) -> None:
         super().__init__()
@@ -83,16 +83,16 @@ class Own(nn.Module):
         try:
             with torch.no_grad():
                 out = self(torch.zeros(2, *shape))
-        except (RuntimeError, ValueError, TypeError) as error:
+        except (RuntimeError, ValueError, TypeError, AttributeError, IndexError) as error:
             given = ", ".join(map(str, shape))
             raise InputError(f"your {role} fails on an input of shape (2, {given}): {error}") from error
         finally:
             network.train(was_training)
-        if not isinstance(out, Tensor) or out.shape[0] != 2 or out[0].numel() != features:
-            got = tuple(out.shape[1:]) if isinstance(out, Tensor) else type(out).__name__
-            raise InputError(f"your {role} gives {got} for one example; this model needs {features} numbers")
+        if out.shape != (2, features):
+            got = f"{out.shape[1]} numbers for each of {out.shape[0]} examples"
+            raise InputError(f"your {role} gives {got} when shown 2; this model needs {features} for each")
 
     def forward(self, x: Tensor) -> Tensor:
         first = next(self.network.parameters(), None)
         out: Tensor = self.network(x if first is None else x.to(first.dtype))
-        return out
+        return out.flatten(1)

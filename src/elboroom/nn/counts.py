@@ -35,17 +35,16 @@ def _log_dispersion(raw: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Poisson(Independent):
-    """x is a count with rate exp(log_rate)."""
+    """x is a count with rate exp(log_rate), (..., size)."""
 
     log_rate: Tensor
-    axes: int
+    shape: tuple[int, ...]
 
-    @property
-    def mean(self) -> Tensor:
+    def expected(self) -> Tensor:
         return self.log_rate.exp()
 
-    def sample(self) -> Tensor:
-        return torch.poisson(self.mean)
+    def draw(self) -> Tensor:
+        return torch.poisson(self.expected())
 
     def surprisal(self, x: Tensor) -> Tensor:
         return self.log_rate.exp() - x * self.log_rate + torch.lgamma(x + 1)
@@ -62,24 +61,23 @@ class PoissonHead(Head):
         self.features = spec.size
 
     def forward(self, h: Tensor) -> Poisson:
-        return Poisson(_log_mean(h).reshape(*h.shape[:-1], *self.shape), len(self.shape))
+        return Poisson(_log_mean(h), self.shape)
 
 
 @dataclass(frozen=True)
 class NegativeBinomial(Independent):
-    """x is a count with mean exp(log_mean) and dispersion r = exp(log_dispersion)."""
+    """x is a count with mean exp(log_mean), (..., size), and dispersion r = exp(log_dispersion), (size,)."""
 
     log_mean: Tensor
     log_dispersion: Tensor
-    axes: int
+    shape: tuple[int, ...]
 
-    @property
-    def mean(self) -> Tensor:
+    def expected(self) -> Tensor:
         return self.log_mean.exp()
 
-    def sample(self) -> Tensor:
+    def draw(self) -> Tensor:
         r = self.log_dispersion.exp().expand_as(self.log_mean)
-        return torch.poisson(torch._standard_gamma(r) / r * self.mean)
+        return torch.poisson(torch._standard_gamma(r) / r * self.expected())
 
     def surprisal(self, x: Tensor) -> Tensor:
         r = self.log_dispersion.exp()
@@ -97,8 +95,7 @@ class NegativeBinomialHead(Head):
         super().__init__()
         self.shape = spec.shape
         self.features = spec.size
-        self.dispersion = nn.Parameter(torch.zeros(spec.shape))
+        self.dispersion = nn.Parameter(torch.zeros(spec.size))
 
     def forward(self, h: Tensor) -> NegativeBinomial:
-        mean = _log_mean(h).reshape(*h.shape[:-1], *self.shape)
-        return NegativeBinomial(mean, _log_dispersion(self.dispersion), len(self.shape))
+        return NegativeBinomial(_log_mean(h), _log_dispersion(self.dispersion), self.shape)

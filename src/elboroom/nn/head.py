@@ -4,6 +4,7 @@ A head says how many numbers it needs for one example (`features`); the decoder 
 network goes with every likelihood. Given z the values of x are independent: log p(x given z) is a sum over values.
 
 Shapes: h is (..., features); leading axes are free, so that (samples, batch, features) scores one x under many z.
+Inside, an example is one row of `size` values; it takes its own shape again on the way out.
 """
 
 from __future__ import annotations
@@ -32,26 +33,39 @@ class Head(nn.Module, ABC):
 
 
 class Independent(ABC):
-    """An Outcome whose values are independent; `axes` is how many axes one example has."""
+    """An Outcome whose values are independent. A law adds three formulas on rows (..., size)."""
 
-    axes: int
-
-    @property
-    @abstractmethod
-    def mean(self) -> Tensor:
-        """(..., *shape): the expected x."""
+    shape: tuple[int, ...]
+    """Of one example."""
 
     @abstractmethod
-    def sample(self) -> Tensor:
-        """(..., *shape): a draw of x."""
+    def expected(self) -> Tensor:
+        """(..., size): E[x]."""
+
+    @abstractmethod
+    def draw(self) -> Tensor:
+        """(..., size): one draw of x."""
 
     @abstractmethod
     def surprisal(self, x: Tensor) -> Tensor:
-        """(..., *shape): -log p of every single value in nats."""
+        """(..., size): -log p of each value of x (batch, size), in nats."""
+
+    @property
+    def mean(self) -> Tensor:
+        """(..., *shape): the expected x."""
+        return self._shaped(self.expected())
+
+    def sample(self) -> Tensor:
+        """(..., *shape): a draw of x."""
+        return self._shaped(self.draw())
 
     def log_prob(self, x: Tensor, observed: Tensor | None = None) -> Tensor:
         """(...,): log p of x (batch, *shape) in nats, summed over the observed values."""
-        return -sum_observed(self.surprisal(x), observed, self.axes)
+        first = -len(self.shape)
+        return -sum_observed(self.surprisal(x.flatten(first)), None if observed is None else observed.flatten(first))
+
+    def _shaped(self, rows: Tensor) -> Tensor:
+        return rows.reshape(*rows.shape[:-1], *self.shape)
 
 
 def full_precision(h: Tensor) -> Tensor:
@@ -59,11 +73,9 @@ def full_precision(h: Tensor) -> Tensor:
     return h.to(torch.promote_types(h.dtype, torch.float32))
 
 
-def sum_observed(terms: Tensor, observed: Tensor | None, axes: int) -> Tensor:
-    """Sum over the last `axes` axes, leaving out what was not measured."""
-    if observed is not None:
-        terms = torch.where(observed, terms, 0.0)
-    return terms.flatten(-axes).sum(-1)
+def sum_observed(values: Tensor, observed: Tensor | None) -> Tensor:
+    """(...,): sum of (..., size) without what was not measured."""
+    return (values if observed is None else torch.where(observed, values, 0.0)).sum(-1)
 
 
 def pick(values: Tensor, index: Tensor, axis: int) -> Tensor:

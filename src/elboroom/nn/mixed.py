@@ -27,14 +27,13 @@ class Categories(Independent):
 
     logits: Tensor
     head: CategoriesHead
-    axes: int = 1
+    shape: tuple[int, ...]
 
-    @property
-    def mean(self) -> Tensor:
+    def expected(self) -> Tensor:
         """The most probable category of each column: categories have no mean."""
         return self._largest(self.logits)
 
-    def sample(self) -> Tensor:
+    def draw(self) -> Tensor:
         return self._largest(self.logits + gumbel_like(self.logits))
 
     def surprisal(self, x: Tensor) -> Tensor:
@@ -52,31 +51,30 @@ class CategoriesHead(Head):
     discrete = True
     first: Tensor
     owner: Tensor
-    member: Tensor
 
     def __init__(self, spec: Spec) -> None:
         super().__init__()
+        self.shape = spec.shape
         self.sizes = [len(c.categories) for c in spec.columns]
         self.features = sum(self.sizes)
         size = torch.tensor(self.sizes)
-        column = torch.arange(len(self.sizes))
-        owner = column.repeat_interleave(size)
+        owner = torch.arange(len(self.sizes)).repeat_interleave(size)
         self.register_buffer("first", size.cumsum(0) - size, persistent=False)  # (columns,) the slot of category 0
         self.register_buffer("owner", owner, persistent=False)  # (slots,) the column of a slot
-        self.register_buffer("member", (owner[:, None] == column).float(), persistent=False)  # (slots, columns) 0 or 1
 
     def log_softmax(self, logits: Tensor) -> Tensor:
-        """Over the slots of each column; the sums of all columns are one matrix product."""
+        """Over the slots of each column, all columns at once."""
+        per_column = (*logits.shape[:-1], len(self.sizes))
         with torch.no_grad():  # the shift cancels, so it needs no gradient
-            lowest = logits.new_full((*logits.shape[:-1], len(self.sizes)), -torch.inf)
+            lowest = logits.new_full(per_column, -torch.inf)
             largest = lowest.scatter_reduce(-1, self.owner.expand_as(logits), logits, "amax")
             shift = largest.index_select(-1, self.owner)
         shifted = logits - shift
-        log_sums = (shifted.exp() @ self.member.to(logits.dtype)).log()
-        return shifted - log_sums.index_select(-1, self.owner)
+        sums = logits.new_zeros(per_column).index_add(-1, self.owner, shifted.exp())
+        return shifted - sums.log().index_select(-1, self.owner)
 
     def forward(self, h: Tensor) -> Categories:
-        return Categories(full_precision(h), self)
+        return Categories(full_precision(h), self, self.shape)
 
 
 @dataclass(frozen=True)
@@ -101,7 +99,7 @@ class Mixed:
         parts = torch.split(x.index_select(-1, self.order), self.counts, -1)
         surprisal = torch.cat([law.surprisal(part) for law, part in zip(self.laws, parts, strict=True)], -1)
         seen = None if observed is None else observed.index_select(-1, self.order)
-        return -sum_observed(surprisal, seen, 1)
+        return -sum_observed(surprisal, seen)
 
 
 LAWS: dict[ColumnKind, type[Head]] = {

@@ -28,33 +28,34 @@ __all__ = [
     "GaussianHead",
     "Logistic",
     "LogisticHead",
+    "gumbel_like",
 ]
 
 
 def gumbel_like(logits: Tensor) -> Tensor:
     """Gumbel noise: the place of the largest of logits + noise is a draw (Maddison et al. 2014, arXiv 1411.0030)."""
-    exponential = -torch.rand_like(logits).clamp_min(torch.finfo(logits.dtype).tiny).log()
-    return -exponential.clamp_min(torch.finfo(logits.dtype).tiny).log()
+    tiny = torch.finfo(logits.dtype).tiny
+    exponential = -torch.rand_like(logits).clamp_min(tiny).log()
+    return -exponential.clamp_min(tiny).log()
 
 
 @dataclass(frozen=True)
 class Bernoulli(Independent):
-    """x is 1 with probability sigmoid(logits). For x between 0 and 1 log_prob is minus the cross-entropy."""
+    """x is 1 with probability sigmoid(logits), (..., size). For x in between log_prob is minus the cross-entropy."""
 
     logits: Tensor
-    axes: int
+    shape: tuple[int, ...]
 
-    @property
-    def mean(self) -> Tensor:
+    def expected(self) -> Tensor:
         return self.logits.sigmoid()
 
-    def sample(self) -> Tensor:
-        p = self.mean
+    def draw(self) -> Tensor:
+        p = self.expected()
         return (torch.rand_like(p) < p).to(p.dtype)
 
     def surprisal(self, x: Tensor) -> Tensor:
-        logits, target = torch.broadcast_tensors(self.logits, x.to(self.logits.dtype))
-        return F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+        target = x.to(self.logits.dtype).expand_as(self.logits)
+        return F.binary_cross_entropy_with_logits(self.logits, target, reduction="none")
 
 
 class BernoulliHead(Head):
@@ -68,28 +69,25 @@ class BernoulliHead(Head):
         self.discrete = binary_columns or spec.scale in ("binary", "dynamic")
 
     def forward(self, h: Tensor) -> Bernoulli:
-        return Bernoulli(full_precision(h).reshape(*h.shape[:-1], *self.shape), len(self.shape))
+        return Bernoulli(full_precision(h), self.shape)
 
 
 @dataclass(frozen=True)
 class Categorical(Independent):
-    """x is one of K levels; logits (..., K, *shape)."""
+    """x is one of K levels; logits (..., K, size)."""
 
     logits: Tensor
-    axes: int
+    shape: tuple[int, ...]
 
-    @property
-    def mean(self) -> Tensor:
-        at = -self.axes - 1
-        p = self.logits.softmax(at).movedim(at, -1)
-        return p @ torch.arange(p.shape[-1], dtype=p.dtype, device=p.device)
+    def expected(self) -> Tensor:
+        p = self.logits.softmax(-2)
+        return (p * torch.arange(p.shape[-2], dtype=p.dtype, device=p.device)[:, None]).sum(-2)
 
-    def sample(self) -> Tensor:
-        return (self.logits + gumbel_like(self.logits)).argmax(-self.axes - 1).to(self.logits.dtype)
+    def draw(self) -> Tensor:
+        return (self.logits + gumbel_like(self.logits)).argmax(-2).to(self.logits.dtype)
 
     def surprisal(self, x: Tensor) -> Tensor:
-        at = -self.axes - 1
-        return -pick(self.logits.log_softmax(at), x.to(torch.int64).unsqueeze(at), at).squeeze(at)
+        return -pick(self.logits.log_softmax(-2), x.to(torch.int64).unsqueeze(-2), -2).squeeze(-2)
 
 
 class CategoricalHead(Head):
@@ -104,25 +102,27 @@ class CategoricalHead(Head):
         self.features = spec.levels * spec.size
 
     def forward(self, h: Tensor) -> Categorical:
-        return Categorical(full_precision(h).reshape(*h.shape[:-1], self.levels, *self.shape), len(self.shape))
+        return Categorical(full_precision(h).reshape(*h.shape[:-1], self.levels, -1), self.shape)
 
 
 @dataclass(frozen=True)
 class Logistic(Independent):
-    """A logistic variable with `location` and `scale` in levels, rounded and held within 0 .. levels-1."""
+    """A logistic variable with `location` and `scale` in levels, (..., size), rounded and held within 0 .. levels-1."""
 
     location: Tensor
     scale: Tensor
     levels: int
-    axes: int
+    shape: tuple[int, ...]
 
-    @property
-    def mean(self) -> Tensor:
-        # E[x] = sum of P(x >= k) over k = 1 .. levels-1.
+    def expected(self) -> Tensor:
+        # E[x] = sum of P(x >= k) over k = 1 .. levels-1, some k at a time: all at once would be 255 images of each.
         edges = torch.arange(self.levels - 1, dtype=self.scale.dtype, device=self.scale.device) + 0.5
-        return ((self.location[..., None] - edges) / self.scale[..., None]).sigmoid().sum(-1)
+        total = torch.zeros_like(self.location)
+        for some in torch.split(edges, 16):
+            total = total + ((self.location[..., None] - some) / self.scale[..., None]).sigmoid().sum(-1)
+        return total
 
-    def sample(self) -> Tensor:
+    def draw(self) -> Tensor:
         u = torch.rand_like(self.scale).clamp(1e-7, 1 - 1e-7)
         return (self.location + self.scale * u.logit()).round().clamp(0, self.levels - 1)
 
@@ -148,25 +148,24 @@ class LogisticHead(Head):
         self.features = 2 * spec.size
 
     def forward(self, h: Tensor) -> Logistic:
-        location, log_scale = full_precision(h).reshape(*h.shape[:-1], 2, *self.shape).unbind(-len(self.shape) - 1)
+        location, log_scale = full_precision(h).chunk(2, -1)
         half = (self.levels - 1) / 2
         # Salimans et al. hold the log scale above -7; the upper end keeps 1 - exp(-1 / scale) away from 0.
-        return Logistic(half * (location + 1), half * log_scale.clamp(-7, 7).exp(), self.levels, len(self.shape))
+        return Logistic(half * (location + 1), half * log_scale.clamp(-7, 7).exp(), self.levels, self.shape)
 
 
 @dataclass(frozen=True)
 class Gaussian(Independent):
-    """x is normal around `location`; `stddev` has the shape of one example."""
+    """x is normal around `location` (..., size); `stddev` is (size,), the same for every example."""
 
     location: Tensor
     stddev: Tensor
-    axes: int
+    shape: tuple[int, ...]
 
-    @property
-    def mean(self) -> Tensor:
+    def expected(self) -> Tensor:
         return self.location
 
-    def sample(self) -> Tensor:
+    def draw(self) -> Tensor:
         return self.location + self.stddev * torch.randn_like(self.location)
 
     def surprisal(self, x: Tensor) -> Tensor:
@@ -189,12 +188,12 @@ class GaussianHead(Head):
         super().__init__()
         self.shape = spec.shape
         self.features = spec.size
-        self.log_scale = nn.Parameter(torch.zeros(spec.shape))
+        self.log_scale = nn.Parameter(torch.zeros(spec.size))
 
     @property
     def stddev(self) -> Tensor:
-        """Standard deviation of each value, `shape`."""
+        """(size,): standard deviation of each value."""
         return self.smallest + (self.pace * full_precision(self.log_scale)).exp()
 
     def forward(self, h: Tensor) -> Gaussian:
-        return Gaussian(full_precision(h).reshape(*h.shape[:-1], *self.shape), self.stddev, len(self.shape))
+        return Gaussian(full_precision(h), self.stddev, self.shape)

@@ -37,7 +37,8 @@ def main_term(contents: Contents) -> str:
     terms = contents.history.terms()
     values = contents.history.values
     both = [t for t in terms if f"train/{t}" in values and (f"valid/{t}" in values or f"test/{t}" in values)]
-    for found in (both, terms):
+    measured = [t for t in both if t in contents.metrics]
+    for found in (measured, both, terms):
         for name in (*PREFERRED, *found):
             if name in found:
                 return name
@@ -97,7 +98,7 @@ def _main_figure(contents: Contents, term: str, lines: list[Series]) -> Figure:
     end = max(float(s.x[-1]) for s in lines)
     span = (min(0.0, min(float(s.x[0]) for s in lines)), end)
     tail = tail_start(lines, levels)
-    whole = Panel(_title(contents, term), "", lines, levels, span, kept=None if tail is not None else kept)
+    whole = Panel(_title(contents, term) + (", whole run" if tail is not None else ""), "", lines, levels, span, kept=None if tail is not None else kept)
     low, high = whole.y_range()
     whole.log = low > 0 and high / low > (LOG_FACTOR if tail is None else 3)
     whole.note = ", ".join(p for p in ("log axis" if whole.log else "linear axis", better) if p)
@@ -132,7 +133,7 @@ def _caption(lines: list[Series], levels: list[Level], kept: float | None, conte
         said.append(f"Thin line: every logged step; thick line: its mean over {written(MEAN_EPOCHS)} epochs, centred.")
     once = [s.name for s in lines if not s.smoothed and not s.rings]
     if once:
-        said.append(f"Line of {' and '.join(once)}: one value an epoch." if len(lines) > len(once) else "One value an epoch.")
+        said.append(f"Without a thin line ({' and '.join(once)}): one value an epoch." if any(s.smoothed for s in lines) else "One value an epoch.")
     if any(s.rings for s in lines):
         said.append("Rings: test, which chose nothing.")
     if kept is not None:
@@ -183,7 +184,9 @@ def _parts_figure(contents: Contents, main: str) -> Figure | None:
         lines = _lines(contents, term)
         if not lines:
             continue
-        panel = Panel(_title(contents, term), "", lines, x_range=(0.0, max(float(s.x[-1]) for s in lines)))
+        end, tail = max(float(s.x[-1]) for s in lines), tail_start(lines, [])
+        title = _title(contents, term) + (f", epochs {written(round(tail, 2))} to {written(end)}" if tail else "")
+        panel = Panel(title, "", lines, x_range=(tail or 0.0, end))
         low, high = panel.y_range()
         panel.log = low > 0 and high / low > LOG_FACTOR
         word = measure(term)
@@ -203,7 +206,7 @@ def _parts_figure(contents: Contents, main: str) -> Figure | None:
         for x, y in list(zip(s.x.tolist(), s.y.tolist(), strict=True))[:: max(1, math.ceil(len(s.x) / 500))]
     ]
     return Figure(
-        caption="The terms of the loss, drawn as above.",
+        caption="The terms of the loss, drawn as above; the CSV holds the whole run.",
         summary=summary,
         wide=[drawn(panel, 332.0, 206.0, text) for panel, text in zip(panels, said, strict=True)],
         csv=csv_uri(head, rows),

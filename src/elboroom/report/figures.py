@@ -11,10 +11,15 @@ from markupsafe import Markup
 from .numbers import written
 from .plots import Array, Axis, Canvas, text_width, tick_texts
 
-__all__ = ["Dot", "bar_chart", "bound_chart", "code_map", "logo", "mark", "mark_axis"]
+__all__ = ["SHAPES", "Dot", "bar_chart", "bound_chart", "code_map", "logo", "mark", "mark_axis"]
 
 SHAPES = ("circle", "square", "triangle", "diamond", "down", "plus")
 SLOTS = 10
+FEW_POINTS = 500
+LINE = 15.0
+"""Height of a class name."""
+LONGEST_BAND = 5
+"""The axis of a mark is at least this many times as long as its widest interval."""
 
 
 @dataclass(frozen=True)
@@ -36,22 +41,29 @@ def logo() -> Markup:
     return canvas.svg("", "logo")
 
 
-def mark_axis(values: list[float], width: float) -> Axis | None:
-    """One axis for all marks of a unit; log where all are above 0 and span more than a factor 10."""
+def mark_axis(values: list[float], width: float, widest: float = 0.0) -> Axis | None:
+    """One axis for all marks of a unit; log where all are above 0 and span more than a factor 10.
+
+    `widest` is the widest interval among them: the axis is at least some times as long, so that a band reads as one.
+    """
     good = [v for v in values if math.isfinite(v)]
     if not good:
         return None
     low, high = min(good), max(good)
-    log = low > 0 and high / low > 10
-    if log:
+    if low > 0 and high / low > 10:
         room = (high / low) ** 0.08
         return Axis(low / room, high * room, 4, width - 4, log=True)
-    room = (high - low) * 0.08 or abs(low) * 0.5 or 0.5
+    room = max((high - low) * 0.08, (LONGEST_BAND * widest - (high - low)) / 2) or abs(low) * 0.5 or 0.5
     return Axis(low - room, high + room, 4, width - 4)
 
 
-def mark(dots: list[Dot], references: list[float], axis: Axis | None, width: float) -> Markup:
-    """The interval mark: hairline, wide pale band, dot; grey ticks for references; one line a dot."""
+def mark(
+    dots: list[Dot], references: list[float], axis: Axis | None, width: float, reasons: list[str] | None = None
+) -> Markup:
+    """The interval mark: hairline, wide pale band, dot; grey ticks for references; one line a dot.
+
+    `reasons` stand on the lines of dots that have no value.
+    """
     step = 13.0
     height = max(18.0, step * len(dots) + 5)
     canvas = Canvas(width, height)
@@ -60,9 +72,12 @@ def mark(dots: list[Dot], references: list[float], axis: Axis | None, width: flo
     for reference in references:
         if axis.holds(reference):
             canvas.line(axis(reference), 2, axis(reference), height - 2, "ref")
-    for i, dot in enumerate(dots):
+    for i, (dot, reason) in enumerate(zip(dots, reasons or [""] * len(dots), strict=True)):
         y = height / 2 if len(dots) == 1 else 2.5 + step * (i + 0.5)
         slot = f"c{i % 6 + 1}"
+        if reason and not math.isfinite(dot.value):
+            canvas.text(4, y + 4, reason, "chart-note")
+            continue
         canvas.line(0, y, width, y, "hair")
         if dot.low is not None and dot.high is not None and axis.holds(dot.value):
             start, end = axis(max(dot.low, axis.low)), axis(min(dot.high, axis.high))
@@ -98,7 +113,10 @@ def bar_chart(values: Array, lows: Array, highs: Array, unused: int, width: floa
     canvas.line(left, y_axis.start, width, y_axis.start, "axis")
     canvas.text(left, y_axis.start + 17, f"sorted, 1 to {len(values)}", "tick")
     if unused:
-        canvas.text(width, y_axis.start - 12, f"{unused} unused", "label strong halo", "end")
+        text = f"{unused} unused"
+        under = int((text_width(text, 12, bold=True) + 6) / slot) + 1
+        tallest = float(np.nanmax(np.concatenate([values[-under:], highs[-under:], [0.0]])))
+        canvas.text(width, min(y_axis(tallest), y_axis.start - 5) - 7, text, "label strong halo", "end")
     return canvas.svg(summary, "panel")
 
 
@@ -109,7 +127,7 @@ def bound_chart(k: Array, value: Array, low: Array, high: Array, width: float, s
     canvas.text(0, 12, title, "chart-title")
     everything = np.concatenate([value, low, high])
     everything = everything[np.isfinite(everything)]
-    room = float(everything.max() - everything.min()) * 0.12 or 0.5
+    room = float(everything.max() - everything.min()) * 0.2 or 0.5
     y_axis = Axis(float(everything.min()) - room, float(everything.max()) + room, height - bottom, top)
     ticks = y_axis.ticks(5)
     texts = tick_texts(ticks)
@@ -132,7 +150,8 @@ def bound_chart(k: Array, value: Array, low: Array, high: Array, width: float, s
         if math.isfinite(a) and math.isfinite(b):
             canvas.line(x, y_axis(a), x, y_axis(b), "line mean c1")
         canvas.circle(x, y_axis(v), 3, "c1 fill")
-    canvas.text(xs[0] + 8, y_axis(float(value[0])) + 14, "ELBO, K = 1" if k[0] == 1 else f"K = {k[0]:g}", "label halo")
+    under = float(low[0]) if math.isfinite(low[0]) else float(value[0])
+    canvas.text(xs[0] - 6, y_axis(under) + 14, "ELBO, K = 1" if k[0] == 1 else f"K = {k[0]:g}", "label halo")
     last = written(float(value[-1]), _maybe(low[-1]), _maybe(high[-1]))
     canvas.text(width - 4, y_axis(float(high[-1] if math.isfinite(high[-1]) else value[-1])) - 8, last, "end c1-text", "end")
     return canvas.svg(summary, "panel")
@@ -160,20 +179,21 @@ def code_map(
     per_pixel = float(max(extent[0] / plot, extent[1] / tall)) * 1.04
     middle = (low + high) / 2
     half = (plot * per_pixel / 2, tall * per_pixel / 2)
-    canvas = Canvas(width, tall + bottom + 20)
+    canvas = Canvas(width, tall + bottom + 28)
     x_axis = Axis(middle[0] - half[0], middle[0] + half[0], margin, margin + plot)
-    y_axis = Axis(middle[1] - half[1], middle[1] + half[1], tall + 16, 16)
+    y_axis = Axis(middle[1] - half[1], middle[1] + half[1], tall + 24, 24)
     _map_axes(canvas, x_axis, y_axis, names)
     if prior:
         radius = x_axis(prior) - x_axis(0)
         canvas.circle(x_axis(0), y_axis(0), radius, "dash")
+    size = " few" if len(points) < FEW_POINTS else ""
     for i, (_, mask) in enumerate(groups):
         slot = f"c{i + 1}" if i < SLOTS - 1 else f"c{SLOTS}"
-        canvas.dots(x_axis.place(points[mask, 0]), y_axis.place(points[mask, 1]), f"points {slot}")
-    for name, mask in groups:
-        if name:
-            x, y = np.median(points[mask], axis=0)
-            canvas.text(x_axis(float(x)), y_axis(float(y)) + 5, _cut(name), "class-name halo", "middle")
+        canvas.dots(x_axis.place(points[mask, 0]), y_axis.place(points[mask, 1]), f"points{size} {slot}")
+    medians = [(_cut(name), np.median(points[mask], axis=0)) for name, mask in groups if name]
+    wanted = [(x_axis(float(x)), y_axis(float(y)) + 5) for _, (x, y) in medians]
+    for (name, _), (x, y) in zip(medians, _apart(wanted, [text_width(n, 14, bold=True) for n, _ in medians]), strict=True):
+        canvas.text(x, y, name, "class-name halo", "middle")
     return canvas.svg(summary, "panel map")
 
 
@@ -189,6 +209,25 @@ def _map_axes(canvas: Canvas, x_axis: Axis, y_axis: Axis, names: tuple[str, str]
         canvas.text(x_axis(tick), y_axis.start + 17, text, "tick", "middle")
     canvas.text(x_axis.end, y_axis.start + 31, names[0], "tick", "end")
     canvas.text(0, 10, names[1], "tick")
+
+
+def _apart(places: list[tuple[float, float]], widths: list[float]) -> list[tuple[float, float]]:
+    """Places moved up or down as little as keeps names from lying on each other."""
+    found = list(places)
+    for _ in range(20):
+        moved = False
+        for i in range(len(found)):
+            for j in range(i):
+                (x1, y1), (x2, y2) = found[i], found[j]
+                over = LINE - abs(y1 - y2)
+                if over > 0 and abs(x1 - x2) < (widths[i] + widths[j]) / 2:
+                    step = over / 2 + 0.1
+                    up = step if y1 < y2 or (y1 == y2 and i < j) else -step
+                    found[i], found[j] = (x1, y1 - up), (x2, y2 + up)
+                    moved = True
+        if not moved:
+            break
+    return found
 
 
 def _cut(name: str) -> str:

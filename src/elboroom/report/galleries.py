@@ -12,11 +12,11 @@ from .colors import tokens
 from .contents import Contents
 from .layout import Figure, Note, Section
 from .numbers import parts, written
-from .pictures import Cells, opened, placed, taken_apart
+from .pictures import Cells, Picture, opened, placed, taken_apart
 from .plots import Canvas
 from .words import plural
 
-__all__ = ["manifold", "reconstruction", "samples"]
+__all__ = ["last_sheet", "manifold", "reconstruction", "samples"]
 
 SPACE, NARROW = 680, 358
 GAP = 4
@@ -34,6 +34,12 @@ def _cell(contents: Contents) -> tuple[int, int]:
     shape = contents.spec.get("shape")
     whole = isinstance(shape, list) and len(shape) == 3 and all(isinstance(v, int) and v > 0 for v in shape)
     return (shape[2], shape[1]) if whole and isinstance(shape, list) else (1, 1)
+
+
+def _gap(contents: Contents) -> int:
+    """Photographs are kept apart, and pictures too small to have a margin of their own; others are not."""
+    shape = contents.spec.get("shape")
+    return 1 if (isinstance(shape, list) and shape and shape[0] == 3) or min(_cell(contents)) < 16 else 0
 
 
 def _is_images(contents: Contents) -> bool:
@@ -54,7 +60,7 @@ def reconstruction(contents: Contents) -> Section | None:
         return section
     cells = taken_apart(sheet, _cell(contents), between=ROW_GAP)
     rows = ["original", "decoded mean", "difference"][: len(cells)] if len(cells) in (2, 3) else []
-    one, shown = placed(cells, space=SPACE - LABELS, narrow=NARROW, alt="originals, decoded means and their differences")
+    one, shown = placed(cells, space=SPACE - LABELS, narrow=NARROW, alt="originals, decoded means, differences", gap=_gap(contents))
     found = CHOSEN.search(sheet.info["said"])
     chosen = f"{found.group(2).strip()} of the {found.group(1)} part" if found else ""
     caption = f"{chosen[:1].upper()}{chosen[1:]}." if chosen else "Originals over their reconstructions."
@@ -69,7 +75,9 @@ def reconstruction(contents: Contents) -> Section | None:
         if isinstance(entry.get("value"), int | float):
             text = str(parts(entry["value"], entry.get("low"), entry.get("high")))
             count = written(entry.get("n"), form="count")
-            section.notes.append(Note(lead, f"{text} a pixel, over {count} {entry.get('split', '')} images."))
+            beside = "; ".join(f"{r['name']} {written(r['value'])}" for r in entry.get("references") or [] if r.get("value"))
+            said = f"{text} a pixel, over {count} {entry.get('split', '')} images{f'; {beside}' if beside else ''}."
+            section.notes.append(Note(lead, said))
     return section
 
 
@@ -112,7 +120,7 @@ def samples(contents: Contents) -> Section | None:
             section.sentences.append(f"The sheet of epoch {epoch} cannot be shown: {reason}.")
             continue
         cells = taken_apart(sheet, cell)
-        one, size = placed(cells, space=room, narrow=NARROW, alt=f"samples at epoch {epoch}", label=f"epoch {epoch}")
+        one, size = placed(cells, space=room, narrow=NARROW, alt=f"samples at epoch {epoch}", label=f"epoch {epoch}", gap=_gap(contents))
         shown.append(one)
         cut, draws = _cut_text(cells, size), size[0] * size[1]
     if not shown:
@@ -122,6 +130,17 @@ def samples(contents: Contents) -> Section | None:
     section.figures.append(Figure(caption, pictures=shown))
     section.notes = _sample_notes(contents, len(sheets), sheet)
     return section
+
+
+def last_sheet(contents: Contents, label: str) -> Picture | None:
+    """The newest sheet of samples at 1x or more, for pages that set runs side by side; None where there is none."""
+    sheets = _sheets(contents.folder / "media" / "samples") if _is_images(contents) else []
+    sheet = opened(sheets[-1][1])[0] if sheets else None
+    if sheet is None:
+        return None
+    one, _ = placed(taken_apart(sheet, _cell(contents)), space=236, narrow=NARROW, alt=f"samples of {label}", gap=_gap(contents))
+    one.label = f"{label}, epoch {sheets[-1][0]}"
+    return one
 
 
 def _sheets(folder: Path) -> list[tuple[int, Path]]:

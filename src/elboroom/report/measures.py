@@ -13,7 +13,7 @@ from .figures import Dot, mark, mark_axis
 from .layout import Cell, Figure, Section, Table, csv_uri, measured, named
 from .numbers import decimals_for, parts, written
 from .plots import Axis
-from .words import HEADLINES, MEASURES, Word, measure
+from .words import HEADLINES, MEASURES, Word, measure, plural
 
 __all__ = ["Headline", "all_measures", "by_column", "headlines", "latent_width", "value_text"]
 
@@ -79,15 +79,18 @@ def _headline(contents: Contents, key: str, found: dict[str, Any]) -> Headline:
     unit = str(found.get("unit") or "")
     if word.of:
         big, small = written(value, form="count"), f"of {total:,}" if total else ""
-        axis: Axis | None = Axis(0, total or max(value, 1) * 1.1, 4, HEADLINE_WIDTH - 4)
-        drawn = mark([Dot(value, value, value)], [float(total)] if total else [], axis, HEADLINE_WIDTH)
+        if low is not None and high is not None and low < high:
+            small += f" ({written(low, form='count')} to {written(high, form='count')})"
+        axis: Axis | None = Axis(0, (total or max(value, 1)) * 1.02, 4, HEADLINE_WIDTH - 4)
+        ends = (value, value) if low is None or high is None else (low, high)
+        drawn = mark([Dot(value, *ends)], [float(total)] if total else [], axis, HEADLINE_WIDTH)
         note = word.meaning + (f"; {total - int(value)} carry nothing" if 0 < total - int(value) else "")
     else:
         shown = parts(value, low, high)
         big = shown.value
         small = " ".join(p for p in (shown.interval, _short_unit(key, unit)) if p)
         values = [v for v in (value, low, high) if v is not None] + [v for _, v in references]
-        axis = mark_axis(values, HEADLINE_WIDTH)
+        axis = mark_axis(values, HEADLINE_WIDTH, _width(low, high))
         drawn = mark([Dot(value, low, high)], [v for _, v in references], axis, HEADLINE_WIDTH)
         note = _ticks_note(references, decimals_for(value, low, high), bool(axis and axis.log)) or word.meaning
         if low is None or high is None:
@@ -96,9 +99,14 @@ def _headline(contents: Contents, key: str, found: dict[str, Any]) -> Headline:
     return Headline(label, big, small, drawn, note, measured(key, found), repr(found.get("value")))
 
 
+def _width(low: float | None, high: float | None) -> float:
+    return high - low if low is not None and high is not None else 0.0
+
+
 def _short_unit(key: str, unit: str) -> str:
-    """The unit beside a headline, left out where the label says it."""
-    return "" if key == "bits_per_dim" else {"nats per example": "nats"}.get(unit, unit)
+    """The unit beside a headline, left out where the label says it or the line has no room."""
+    short = "nats" if unit.startswith("nats") and key.endswith("_nats") else unit
+    return "" if key == "bits_per_dim" or len(short) > 10 else short
 
 
 def _ticks_note(references: list[tuple[str, float]], decimals: int | None, log: bool) -> str:
@@ -114,7 +122,8 @@ def value_text(key: str, found: dict[str, Any], total: int = 0) -> str:
     if value is None:
         return "none"
     if measure(key).of:
-        return written(value, form="count") + (f" of {total:,}" if total else "")
+        ends = f" ({written(low, form='count')} to {written(high, form='count')})" if low != high and low is not None else ""
+        return written(value, form="count") + ends + (f" of {total:,}" if total else "")
     text = written(value, low, high)
     return text if low is not None and high is not None else f"{text}, no interval"
 
@@ -151,14 +160,16 @@ def _group(contents: Contents, key: str) -> tuple[str, str]:
 
 def _axes(contents: Contents, keys: list[str]) -> dict[tuple[str, str], Axis | None]:
     values: dict[tuple[str, str], list[float]] = {}
+    widest: dict[tuple[str, str], float] = {}
     for key in keys:
-        found = contents.metrics[key]
+        found, group = contents.metrics[key], _group(contents, key)
         numbers = [_number(found.get(n)) for n in ("value", "low", "high")]
-        values.setdefault(_group(contents, key), []).extend(v for v in numbers if v is not None)
-        values[_group(contents, key)].extend(v for _, v in _references(found))
+        widest[group] = max(widest.get(group, 0.0), _width(numbers[1], numbers[2]))
+        values.setdefault(group, []).extend(v for v in numbers if v is not None)
+        values[group].extend(v for _, v in _references(found))
         if key == "active_units":
-            values[_group(contents, key)].extend([0.0, float(latent_width(contents) or 1)])
-    return {group: mark_axis(found, TABLE_WIDTH) for group, found in values.items()}
+            values[group].extend([0.0, float(latent_width(contents) or 1)])
+    return {group: mark_axis(found, TABLE_WIDTH, widest[group]) for group, found in values.items()}
 
 
 def _row(contents: Contents, key: str, axis: Axis | None) -> list[Cell]:
@@ -166,20 +177,20 @@ def _row(contents: Contents, key: str, axis: Axis | None) -> list[Cell]:
     value, low, high = (_number(found.get(n)) for n in ("value", "low", "high"))
     total = latent_width(contents) if key == "active_units" else 0
     references = _references(found)
-    if word.of and total:
-        references = [*references, (f"all {total}", float(total))] if not references else references
+    ticks = [v for _, v in references] or ([float(total)] if word.of and total else [])
+    if word.of:
         low, high = (value, value) if low is None else (low, high)
-    drawn = mark([Dot(value, low, high)], [v for _, v in references], axis, TABLE_WIDTH) if value is not None else None
-    decimals = decimals_for(value, low, high) if value is not None else None
+    drawn = mark([Dot(value, low, high)], ticks, axis, TABLE_WIDTH) if value is not None else None
+    decimals = 0 if word.of else decimals_for(value, low, high) if value is not None else None
     beside = "; ".join(f"{name} {written(v, decimals=decimals)}" for name, v in references)
     how = str(found.get("how") or "")
     count = found.get("n")
     return [
         Cell(word.label, "name", second=_meaning(word)),
         Cell(value_text(key, found, total), "num", title=repr(found.get("value")), data=measured(key, found)),
-        Cell(str(found.get("unit") or ""), "muted"),
+        Cell(str(found.get("unit") or "").replace(" per ", "/"), "muted", title=str(found.get("unit") or "")),
         Cell("", "mark-cell", markup=drawn),
-        Cell(str(found.get("split") or ""), "muted"),
+        Cell(str(found.get("split") or ""), "muted split"),
         Cell(written(count, form="count") if isinstance(count, int | float) else "", "num muted"),
         Cell(how, "how", second=f"beside it: {beside}" if beside else ""),
     ]
@@ -203,12 +214,14 @@ def by_column(contents: Contents) -> Section | None:
     head += [Cell(text, "num") for text in _column_heads(predictors)]
     listed = sorted(contents.columns, key=_worst, reverse=True)[:MOST_COLUMNS]
     rows = [_column_row(column, predictors) for column in listed]
-    names = {"mae": "absolute error, in the column's own unit, less is better", "r2": "R², share of variance explained",
-             "accuracy": "share of names right"}  # fmt: skip
-    note = "; ".join(f"{k}: {v}" for k, v in names.items() if any(f.startswith(k) for f, _ in predictors)) + "."
+    names = {"mae": "Error: absolute, in the column's own unit, less is better", "r2": "R²: share of variance explained",
+             "accuracy": "Right: share of names right"}  # fmt: skip
+    told = [v for k, v in names.items() if any(stem == k for stem, _ in predictors)]
+    note = "; ".join([*told, "means over the held-out rows, no intervals"]) + "."
+    section.sentences += _column_verdict(contents.columns)
     if len(contents.columns) > len(listed):
         note += f" The {len(listed)} worst of {len(contents.columns):,} columns; the CSV has all."
-    section.tables.append(Table("Reconstruction by column", head, rows, "columns", note))
+    section.tables.append(Table("Reconstruction by column", head, rows, "by-column", note))
     keys = ["name", "kind", "n", *(f"{stem}_{who}" for stem, who in predictors)]
     saved = csv_uri(keys, ([c.get(k, "") if c.get(k) is not None else "" for k in keys] for c in contents.columns))
     section.figures.append(Figure(caption="", csv=saved, csv_name="columns.csv"))
@@ -247,9 +260,24 @@ def _column_row(column: dict[str, Any], predictors: list[tuple[str, str]]) -> li
     cells.append(Cell(written(_number(column.get("n")), form="count"), "num muted"))
     for stem, who in predictors:
         value = _number(column.get(f"{stem}_{who}"))
-        rivals = [_number(column.get(f"{stem}_{other}")) for s, other in predictors if s == stem]
-        known = [r for r in rivals if r is not None]
-        best = value is not None and known and value == (min(known) if stem == "mae" else max(known))
         text = "" if value is None else written(value, form="share", decimals=1) if stem == "accuracy" else written(value)
-        cells.append(Cell(text, "num best" if best else "num", title="" if value is None else repr(value)))
+        cells.append(Cell(text, "num", title="" if value is None else repr(value)))
     return cells
+
+
+def _column_verdict(columns: list[dict[str, Any]]) -> list[str]:
+    """Of how many columns this run has the smaller error, against each simpler thing."""
+    said = []
+    for who, name in (("pca", "PCA of the same width"), ("mean", "the mean (or commonest name) of each column")):
+        pairs = [(_number(c.get("mae_model")), _number(c.get(f"mae_{who}"))) for c in columns]
+        pairs += [(_miss(c.get("accuracy_model")), _miss(c.get(f"accuracy_{who}"))) for c in columns]
+        known = [(mine, theirs) for mine, theirs in pairs if mine is not None and theirs is not None]
+        if known:
+            better = sum(mine < theirs for mine, theirs in known)
+            said.append(f"Its error is smaller than that of {name} in {better:,} of {plural(len(known), 'column')}.")
+    return said
+
+
+def _miss(right: Any) -> float | None:
+    share = _number(right)
+    return None if share is None else 1 - share

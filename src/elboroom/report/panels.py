@@ -139,7 +139,7 @@ def drawn(panel: Panel, width: float, height: float, summary: str) -> Markup:
     _axes(canvas, x_axis, y_axis, list(zip(ticks, texts, strict=True)))
     _levels(canvas, panel, x_axis, y_axis)
     for series in panel.series:
-        _line(canvas, series, x_axis, y_axis)
+        _line(canvas, series, x_axis, y_axis, panel.labelled)
     _boundaries(canvas, panel, x_axis, y_axis)
     for y, text, css, at in _placed(labels, y_axis):
         if abs(y - at) > 4:
@@ -159,7 +159,7 @@ def _axes(canvas: Canvas, x_axis: Axis, y_axis: Axis, ticks: list[tuple[float, s
         canvas.text(x_axis.start - 7, y + 4, text, "tick", "end")
     base = y_axis.start
     canvas.line(x_axis.start, base, x_axis.end, base, "axis")
-    x_ticks = x_axis.ticks(max(3, int((x_axis.end - x_axis.start) / 48)))
+    x_ticks = x_axis.ticks(max(3, int((x_axis.end - x_axis.start) / 36)))
     for value, text in zip(x_ticks, tick_texts(x_ticks), strict=True):
         x = x_axis(value)
         canvas.line(x, base, x, base + 4, "axis")
@@ -169,16 +169,37 @@ def _axes(canvas: Canvas, x_axis: Axis, y_axis: Axis, ticks: list[tuple[float, s
 
 def _levels(canvas: Canvas, panel: Panel, x_axis: Axis, y_axis: Axis) -> None:
     """Grey lines with their labels above them at the right end, apart from each other."""
-    shown = [v for v in panel.levels if y_axis.holds(v.value)]
-    wanted = [y_axis(v.value) - 5 for v in shown]
-    placed = spread(wanted, GAP, y_axis.end - 4, y_axis.start - 4)
-    for level, y in zip(shown, placed, strict=True):
-        at = y_axis(level.value)
+    taken: list[tuple[bool, float]] = []
+    for level in (v for v in panel.levels if y_axis.holds(v.value)):
+        at, text = y_axis(level.value), f"{level.name} {written(level.value)}"
         canvas.line(x_axis.start, at, x_axis.end, at, "base-line")
-        canvas.text(x_axis.end, y, f"{level.name} {written(level.value)}", "base-label halo", "end")
+        right, y = _level_place(panel, x_axis, y_axis, at, text_width(text, 11), taken)
+        taken.append((right, y))
+        canvas.text(x_axis.end if right else x_axis.start + 4, y, text, "base-label halo", "end" if right else "start")
 
 
-def _line(canvas: Canvas, series: Series, x_axis: Axis, y_axis: Axis) -> None:
+def _level_place(
+    panel: Panel, x_axis: Axis, y_axis: Axis, at: float, width: float, taken: list[tuple[bool, float]]
+) -> tuple[bool, float]:
+    """(at the right end, baseline) of a level's label: over its line at the right, or where it lies on no curve."""
+    best, most = (True, at - 5), -1.0
+    for right, y in ((True, at - 5), (True, at + 13), (False, at - 5), (False, at + 13)):
+        low, high = (x_axis.end - width, x_axis.end) if right else (x_axis.start, x_axis.start + width)
+        near = [abs(y - 4 - other) for side, other in taken if side == right]
+        near += [abs(y - 4 - edge) for edge in (y_axis.start,)]
+        for series in panel.series:
+            xs, ys = x_axis.place(series.x), y_axis.place(series.mean)
+            inside = (xs >= low) & (xs <= high) & np.isfinite(ys)
+            near += [float(np.min(np.abs(ys[inside] - (y - 4))))] if inside.any() else []
+        room = min(near)
+        if room >= 12:
+            return right, y
+        if room > most:
+            best, most = (right, y), room
+    return best
+
+
+def _line(canvas: Canvas, series: Series, x_axis: Axis, y_axis: Axis, rings: bool) -> None:
     inside = (series.x >= x_axis.low - 1e-9) & (series.x <= x_axis.high + 1e-9)
     columns = max(1, int(x_axis.end - x_axis.start))
     lines = [(series.y, "raw"), (series.mean, "mean")] if series.smoothed else [(series.y, "mean")]
@@ -188,7 +209,7 @@ def _line(canvas: Canvas, series: Series, x_axis: Axis, y_axis: Axis) -> None:
             style = "thin" if series.rings else style
             canvas.curve(x_axis.place(x), y_axis.place(y), f"line {style} {series.css}")
     x, y = series.x[inside], series.y[inside]
-    if series.rings or len(x) <= 12:
+    if (series.rings and rings) or len(x) <= 12:
         at = np.unique(np.linspace(0, len(x) - 1, min(len(x), 9)).round().astype(int))
         for px, py in zip(x_axis.place(x[at]), y_axis.place(y[at]), strict=True):
             if math.isfinite(py):
@@ -225,7 +246,8 @@ def _end_labels(panel: Panel, y_axis: Axis) -> list[tuple[float, str, str]]:
             last = float(series.mean[good[-1]])
             apart = (y_axis.high - y_axis.low) / 100 if not y_axis.log else abs(last) / 100
             digits = min(6, max(0, math.ceil(-math.log10(apart)))) if apart > 0 else 2
-            found.append((last, f"{series.name} {written(last, decimals=digits)}", series.css))
+            name = f"○ {series.name}" if series.rings else series.name
+            found.append((last, f"{name} {written(last, decimals=digits)}", series.css))
     return found
 
 

@@ -41,6 +41,8 @@ class Picture:
     """The same on a phone."""
     alt: str
     label: str = ""
+    id: str = ""
+    """Given when the page is put together."""
 
     @property
     def shown(self) -> tuple[int, int]:
@@ -89,14 +91,15 @@ def taken_apart(picture: Image.Image, cell: tuple[int, int], between: int = 0) -
     return pixels[None, None]
 
 
-def placed(cells: Cells, *, space: int, narrow: int, alt: str, label: str = "") -> tuple[Picture, tuple[int, int]]:
+def placed(
+    cells: Cells, *, space: int, narrow: int, alt: str, label: str = "", gap: int = 0
+) -> tuple[Picture, tuple[int, int]]:
     """The cells side by side at the largest whole factor that fits `space` pixels (`narrow` on a phone).
 
-    Also gives how many (columns, rows) are shown: less than all where 1x is too wide or the file too heavy. Colour
-    pictures are kept 2 pixels apart, at any factor.
+    Also gives how many (columns, rows) are shown: less than all where 1x is too wide or the file too heavy. `gap`
+    pixels of the pictures' own size are left clear between them.
     """
-    rows, columns, _, width, channels = cells.shape
-    gap = 1 if channels == 3 else 0
+    rows, columns, _, width, _ = cells.shape
     keep = max(1, min(columns, (space + gap) // (width + gap)))
     down = rows
     while True:
@@ -111,13 +114,15 @@ def placed(cells: Cells, *, space: int, narrow: int, alt: str, label: str = "") 
 
 
 def _together(cells: Cells, gap: int) -> Image.Image:
+    """One sheet; the gaps are clear, so that the paper of either theme shows between the pictures."""
     rows, columns, height, width, channels = cells.shape
-    out = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, channels), 255, dtype=np.uint8)
+    out = np.zeros((rows * (height + gap) - gap, columns * (width + gap) - gap, channels + bool(gap)), dtype=np.uint8)
     for r in range(rows):
         for c in range(columns):
             top, left = r * (height + gap), c * (width + gap)
-            out[top : top + height, left : left + width] = cells[r, c]
-    return Image.fromarray(out[..., 0] if channels == 1 else out)
+            out[top : top + height, left : left + width, :channels] = cells[r, c]
+            out[top : top + height, left : left + width, channels:] = 255
+    return Image.fromarray(out[..., 0] if out.shape[2] == 1 else out)
 
 
 def _encoded(picture: Image.Image) -> tuple[str, bytes]:
@@ -127,5 +132,5 @@ def _encoded(picture: Image.Image) -> tuple[str, bytes]:
     if out.tell() <= MOST_BYTES // 4:
         return "png", out.getvalue()
     smaller = io.BytesIO()
-    picture.convert("RGB").save(smaller, "WEBP", lossless=True, quality=50, method=2)
+    picture.convert("RGBA" if picture.mode in ("LA", "RGBA") else "RGB").save(smaller, "WEBP", lossless=True, quality=50, method=2)
     return ("webp", smaller.getvalue()) if smaller.tell() < out.tell() else ("png", out.getvalue())

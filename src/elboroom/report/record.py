@@ -9,11 +9,11 @@ from elboroom.core import registry
 from elboroom.core.errors import ElboroomError
 
 from .contents import Contents
-from .layout import Cell, Section, Table, named, shown_name
+from .layout import Cell, Section, Table, named, shown_name, shown_text
 from .numbers import written
 from .words import CHECKS, LEVELS, clean, plural
 
-__all__ = ["Check", "checks", "choices", "data", "model_name", "repeat", "settings"]
+__all__ = ["Check", "checks", "choices", "data", "model_name", "repeat", "settings", "value_text"]
 
 MOST_COLUMNS = 25
 MOST_PROBLEMS = 25
@@ -45,7 +45,9 @@ def checks(contents: Contents) -> tuple[list[Check], str]:
         why = str(entry.get("why") or "").strip()
         since = entry.get("since_step")
         if level != "ok" and isinstance(since, int | float):
-            why = f"{why.rstrip('.')} (since step {written(since, form='count')})."
+            why = f"{why.rstrip('.')}, since step {written(since, form='count')}"
+        is_key = any(c in why.split(" ")[0] for c in "/_")
+        why = (why if is_key else why[:1].upper() + why[1:]) + ("." if why and not why.endswith(".") else "")
         attempt = str(entry.get("try") or "") if level != "ok" else ""
         found.append(Check(glyph, css, word, pair[0 if level == "ok" else 1], why, attempt))
     order = {"bad": 0, "warn": 1, "good": 2}
@@ -78,7 +80,7 @@ def data(contents: Contents) -> Section:
     section.tables.append(Table("What was read", [Cell("What"), Cell("Value")], body, "pairs"))
     problems = [str(p) for p in saved.get("problems") or []]
     if problems:
-        shown = [[Cell(str(i + 1), "num muted"), named(p, "long")] for i, p in enumerate(problems[:MOST_PROBLEMS])]
+        shown = [[Cell(str(i + 1), "num muted"), Cell(shown_text(p), is_name=True)] for i, p in enumerate(problems[:MOST_PROBLEMS])]
         note = f"{MOST_PROBLEMS} of {len(problems):,}; run.json has all." if len(problems) > MOST_PROBLEMS else ""
         section.tables.append(Table("Problems found", [Cell("", "num"), Cell("Problem")], shown, "plain", note))
     else:
@@ -149,8 +151,8 @@ def settings(contents: Contents) -> tuple[list[Table], list[Table], list[str]]:
         differs = known and _plain(default) != _plain(value)
         row = [
             Cell(name, "code"),
-            Cell(_value_text(value), "num strong" if differs else "num", is_name=True),
-            Cell(_value_text(default) if known else "not known", "num muted", is_name=True),
+            Cell(value_text(value), "num strong" if differs else "num", is_name=True),
+            Cell(value_text(default) if known else "not known", "num muted", is_name=True),
             Cell(fields[name].doc if known else "", "how"),
         ]
         rows.append(row)
@@ -162,6 +164,10 @@ def settings(contents: Contents) -> tuple[list[Table], list[Table], list[str]]:
         said.append("This installation does not know the model, so defaults cannot be shown.")
     elif not different:
         said.append("All settings have their default.")
+    parameters = contents.meta.get("parameters")
+    if isinstance(parameters, int) and parameters > 0:
+        own = ", networks of the user's own" if contents.meta.get("networks") == "own" else ""
+        said.append(f"{written(parameters, form='count')} parameters{own}.")
     preset = contents.meta.get("preset")
     if preset:
         said.append(f"Preset: {shown_name(preset)}.")
@@ -170,7 +176,7 @@ def settings(contents: Contents) -> tuple[list[Table], list[Table], list[str]]:
     for title, name in (("Reading", "reading"), ("Budget", "budget"), ("Runtime", "runtime")):
         source = contents.data.get("reading") if name == "reading" else contents.part(name)
         if isinstance(source, dict) and source:
-            body = [[Cell(k, "code"), Cell(_value_text(v), "num", is_name=True)] for k, v in source.items()]
+            body = [[Cell(k, "code"), Cell(value_text(v), "num", is_name=True)] for k, v in source.items()]
             whole.append(Table(title, [Cell("Name"), Cell("Value", "num")], body, "plain"))
     return first, whole, said
 
@@ -179,11 +185,12 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _value_text(value: Any) -> str:
+def value_text(value: Any) -> str:
+    """A setting's value as the tables write it."""
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, list | tuple):
-        return shown_name(", ".join(_value_text(v) for v in value)) or "none"
+        return shown_name(", ".join(value_text(v) for v in value)) or "none"
     if isinstance(value, int):
         return written(value, form="count") if abs(value) < 1e6 else f"{value:,}"
     if isinstance(value, float):
@@ -198,7 +205,7 @@ def choices(contents: Contents) -> Table | None:
     found = contents.part("choices")
     runtime = {**contents.part("budget"), **contents.part("settings"), **contents.part("runtime")}
     rows = [
-        [Cell(name, "code"), Cell(_value_text(runtime[name]) if name in runtime else "", "num", is_name=True), Cell(str(why), "how")]
+        [Cell(name, "code"), Cell(value_text(runtime[name]) if name in runtime else "", "num", is_name=True), Cell(str(why), "how")]
         for name, why in found.items()
     ]
     head = [Cell("Choice"), Cell("Became", "num"), Cell("Why")]
@@ -222,10 +229,10 @@ def repeat(contents: Contents) -> tuple[str, list[str]]:
 
 
 def _broken(command: str) -> str:
-    r"""The command with a backslash and a new line before a flag where a line grows past 38 characters."""
+    r"""The command with a backslash and a new line before a flag where a line grows past 34 characters."""
     lines, line = [], ""
     for piece in command.replace(" --", "\n--").split("\n"):
-        if line and len(line) + 1 + len(piece) > 38:
+        if line and len(line) + 1 + len(piece) > 34:
             lines.append(line)
             line = "  " + piece
         else:

@@ -23,6 +23,15 @@ MOST_WORDS = 50
 MAIN = ("bits_per_dim", "loss_nats_per_token", "elbo_nats", "reconstruction_bce", "reconstruction_mse")
 NO_RIVALS = ("floor", "uniform", "real against real", "elbo", "chance", "noise")
 """References that bound a measure or stand for knowing nothing; beating them is no news."""
+RIVALS = (
+    ("independent ", "the best model that treats every {} alone"),
+    ("constant per ", "one constant for every {}"),
+    ("mean of each ", "the mean of each {}"),
+    ("PCA, ", "PCA with {}s"),
+    ("x itself", "the data itself"),
+    ("largest class", "always naming the largest class"),
+)
+"""How the references of metrics.json are called inside a sentence: start of the name, phrase with its rest."""
 UNSEEN = {"test": "{} it has not seen", "valid": "{} it was not trained on", "train": "{} it was trained on"}
 
 
@@ -131,10 +140,9 @@ def _decimals(difference: float) -> int:
 def _rival_phrase(name: str) -> str:
     """A reference's name inside a sentence."""
     text = shown_name(name)
-    for start, phrase in (("independent ", "the best model that treats every {} alone"), ("mean of", "the {}")):
-        if text.lower().startswith(start):
-            rest = text[len("independent ") :].rstrip("s") if start == "independent " else text
-            return phrase.format(rest)
+    for start, phrase in RIVALS:
+        if text.startswith(start):
+            return phrase.format(text[len(start) :].strip().removesuffix("s"))
     return text
 
 
@@ -181,7 +189,7 @@ def _simpler_wins(contents: Contents) -> list[str]:
     out = []
     for key, entry, rival in _others(contents, "wins")[:2]:
         decimals = decimals_for(float(entry["value"]), entry.get("low"), entry.get("high"))
-        label = measure(key).label
+        label = measure(key).label.replace(" a value", f" a {_nouns(contents)[2]}")
         label = label if label[:2].isupper() else label[:1].lower() + label[1:]
         name = _rival_phrase(rival.name)
         values = f"{written(rival.value, decimals=decimals)} against {written(entry['value'], decimals=decimals)}"

@@ -76,11 +76,12 @@ MEASURES: dict[str, Word] = {
 """In the order in which tables list them."""
 
 HEADLINES: tuple[tuple[str, ...], ...] = (
-    ("bits_per_dim", "loss_nats_per_token", "reconstruction_bce"),
+    ("bits_per_dim", "loss_nats_per_token"),
     ("log_likelihood_nats", "elbo_nats", "perplexity"),
+    ("reconstruction_bce",),
     ("active_units", "codebook_perplexity", "modes_found"),
     ("frechet_distance", "coverage"),
-    ("reconstruction_mse", "reconstruction_bce"),
+    ("reconstruction_mse",),
     ("neighbour_accuracy", "accuracy", "r2"),
 )
 """The figures on top: of each line the first key the run has, four at most, none twice."""

@@ -1,0 +1,213 @@
+"""The page of `compare`: one row a measure, the marks of all runs on one axis, what can be said in words (picture i).
+
+Runs keep their slot (colour and shape) over the whole page. Bold is a run that is better than every other with the
+interval of the difference clear of 0, nothing less.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from .assembly import on_paper, on_phones, page
+from .contents import read_run
+from .figures import SHAPES, Dot, mark, mark_axis
+from .galleries import last_sheet
+from .layout import Cell, Table, csv_uri, measured, named, shown_name, shown_text
+from .numbers import written
+from .pictures import Picture
+from .plots import Axis, Canvas
+from .record import value_text as setting_text
+from .words import Word, clean, measure, plural
+
+__all__ = ["comparison_html"]
+
+MARK_WIDTH = 320.0
+AS_MARKS = 6
+"""Runs with a shape of their own; more are shown as a table only."""
+GROUPS = (
+    ("How well it knows the data", ("bits_per_dim", "elbo_nats", "log_likelihood_nats", "rate_nats", "distortion_nats",
+                                    "loss_nats_per_token", "bits_per_byte", "perplexity")),
+    ("How well it rebuilds", ("reconstruction_bce", "reconstruction_mse", "psnr_db", "mae", "r2")),
+    ("How good its samples are", ("frechet_distance", "kernel_distance", "precision", "recall", "density", "coverage",
+                                  "modes_found", "memorised_share")),
+    ("How useful its code is", ("active_units", "trustworthiness", "neighbour_accuracy", "ari", "nmi", "mig")),
+)  # fmt: skip
+OTHERS = "What else was measured"
+COSTS = "What it costs"
+
+
+@dataclass
+class Row:
+    """One measure over all runs."""
+
+    label: str
+    second: str
+    marks: Markup
+    cells: list[Cell]
+    said: str
+
+
+@dataclass
+class Group:
+    """Rows under one heading."""
+
+    heading: str
+    rows: list[Row] = field(default_factory=list)
+
+
+def comparison_html(table: dict[str, Any]) -> str:
+    """The page made of what `compare` returns."""
+    runs = table["runs"]
+    names = [str(run["name"]) for run in runs]
+    groups = _groups(table, len(runs))
+    pictures = _samples(runs)
+    title = f"Compare {plural(len(runs), 'run')}"
+    differing = _settings(table, names, only_differing=True)
+    return page(
+        "comparison.html",
+        on_phones(pictures) + on_paper(title, "compared"),
+        title=title,
+        notes=[shown_text(note) for note in table.get("notes") or []],
+        runs=[{"name": shown_name(n), "model": shown_name(r["model"]), "key": _key(i)} for i, (n, r) in enumerate(zip(names, runs, strict=True))],
+        groups=groups,
+        samples=pictures,
+        differing=differing,
+        settings=_settings(table, names, only_differing=False),
+        csv=_csv(table, names),
+        commands=[shown_text(run["command"]) for run in runs if run.get("command")],
+    )  # fmt: skip
+
+
+def _key(i: int) -> Markup:
+    """The run's shape, as in the marks."""
+    canvas = Canvas(12, 12)
+    if i < AS_MARKS:
+        canvas.shape(6, 6, SHAPES[i], f"c{i + 1} fill")
+    return canvas.svg("", "slot")
+
+
+def _groups(table: dict[str, Any], count: int) -> list[Group]:
+    found = {str(entry["key"]): entry for entry in table.get("measures") or []}
+    placed = [Group(heading, [_row(found.pop(k), count) for k in keys if k in found]) for heading, keys in GROUPS]
+    placed.append(Group(OTHERS, [_row(entry, count) for entry in found.values()]))
+    placed.append(Group(COSTS, [_cost(entry, count) for entry in table.get("costs") or []]))
+    return [group for group in placed if group.rows]
+
+
+def _row(entry: dict[str, Any], count: int) -> Row:
+    key, cells = str(entry["key"]), entry["cells"]
+    word = measure(key)
+    references = [(str(r["name"]), float(r["value"])) for r in entry.get("references") or [] if _finite(r.get("value"))]
+    values = [float(c[n]) for c in cells for n in ("value", "low", "high") if _finite(c.get(n))]
+    widest = max([float(c["high"]) - float(c["low"]) for c in cells if _finite(c.get("high")) and _finite(c.get("low"))], default=0.0)
+    axis = mark_axis(values + [v for _, v in references], MARK_WIDTH, widest)
+    beside = ", ".join(f"{shown_name(name)} {written(value)}" for name, value in references)
+    unit = "" if key == "bits_per_dim" else str(entry.get("unit") or "")
+    second = "; ".join(p for p in (unit, _better(word, entry), f"grey: {beside}" if beside else "", "log axis" if axis and axis.log else "") if p)
+    return Row(
+        label=word.label,
+        second=second,
+        marks=_marks(cells, [v for _, v in references], axis, count),
+        cells=[_cell(key, cell, cell.get("run") == entry.get("best")) for cell in cells],
+        said=_said(entry),
+    )
+
+
+def _better(word: Word, entry: dict[str, Any]) -> str:
+    better = word.better or str(entry.get("better") or "")
+    return f"{better} is better" if better else word.meaning
+
+
+def _marks(cells: list[dict[str, Any]], references: list[float], axis: Axis | None, count: int) -> Markup:
+    """One line a run; a run without the measure says why on its line."""
+    if axis is None or count > AS_MARKS:
+        return Markup("")
+    dots = [
+        Dot(float(c["value"]), *(float(c[n]) if _finite(c.get(n)) else None for n in ("low", "high")))
+        if _finite(c.get("value"))
+        else Dot(math.nan)
+        for c in cells
+    ]
+    return mark(dots, references, axis, MARK_WIDTH, [str(c.get("why") or "") for c in cells])
+
+
+def _cell(key: str, cell: dict[str, Any], best: bool) -> Cell:
+    if not _finite(cell.get("value")):
+        return Cell("none", "num muted", title=str(cell.get("why") or ""), data={"key": key, "run": str(cell.get("run") or "")})
+    text = written(cell["value"], cell.get("low"), cell.get("high"))
+    name = str(cell.get("run") or "")
+    return Cell(text, "num best" if best else "num", title=repr(cell["value"]), data={**measured(key, cell), "run": name})
+
+
+def _said(entry: dict[str, Any]) -> str:
+    """What can be said; for two runs with the difference and its interval."""
+    differences = entry.get("differences") or []
+    if len(differences) == 1 and all(_finite(differences[0].get(n)) for n in ("value", "low", "high")):
+        one = differences[0]
+        if one.get("verdict") == "no difference":
+            return "cannot be told apart"
+        ends = sorted(abs(float(one[n])) for n in ("low", "high"))
+        return shown_text(f"{one['verdict']} by {written(abs(one['value']), *ends)}")
+    text = str(entry.get("said") or "")
+    return shown_text("cannot be told apart" if text == "no difference" else text)
+
+
+def _cost(entry: dict[str, Any], count: int) -> Row:
+    cells = entry["cells"]
+    values = [float(c["value"]) for c in cells if _finite(c.get("value"))]
+    axis = mark_axis(values, MARK_WIDTH)
+    in_seconds = entry.get("unit") == "s"
+    texts = [
+        Cell(
+            written(c["value"], form="time" if in_seconds else "count"),
+            "num",
+            title=repr(c["value"]),
+            data={**measured(str(entry["key"]), c), "run": str(c.get("run") or "")},
+        )
+        for c in cells
+    ]
+    second = "one run each, no interval" + ("; log axis" if axis and axis.log else "")
+    label = str(entry.get("label") or clean(str(entry["key"])))
+    return Row(label[:1].upper() + label[1:], second, _marks(cells, [], axis, count), texts, "")
+
+
+def _samples(runs: list[dict[str, Any]]) -> list[Picture]:
+    """The last sheet of samples of each run that has one, all at one factor."""
+    found = []
+    for run in runs:
+        place = Path(str(run.get("path") or ""))
+        if (place / "run.json").is_file():
+            sheet = last_sheet(read_run(place), str(run["name"]))
+            if sheet is not None:
+                found.append(sheet)
+    return found
+
+
+def _settings(table: dict[str, Any], names: list[str], *, only_differing: bool) -> Table | None:
+    listed = [row for row in table.get("settings") or [] if row.get("differs") or not only_differing]
+    if not listed:
+        return None
+    head = [Cell("Setting"), *(Cell(shown_name(name), "num") for name in names)]
+    rows = [
+        [named(row["name"], "code"), *(Cell(setting_text(v), "num", is_name=True) for v in row["values"])] for row in listed
+    ]
+    return Table("Settings that differ" if only_differing else "All settings", head, rows, "plain")
+
+
+def _csv(table: dict[str, Any], names: list[str]) -> str:
+    head = ["measure", "unit", "run", "value", "low", "high", "why"]
+    rows = [
+        [entry["key"], entry.get("unit") or "", name, *(c.get(n) if c.get(n) is not None else "" for n in ("value", "low", "high", "why"))]
+        for entry in [*(table.get("measures") or []), *(table.get("costs") or [])]
+        for name, c in zip(names, entry["cells"], strict=True)
+    ]
+    return csv_uri(head, rows)
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
