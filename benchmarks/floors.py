@@ -80,7 +80,7 @@ def measure(threads: int) -> Rates:
     size = 1024
     a, b = torch.randn(size, size), torch.randn(size, size)
     rates = [2 * size**3 / best(lambda: a @ b) / 1e9]
-    matmul: Any = torch.backends.mkldnn.matmul
+    matmul: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
     if onednn_is_exact():
         path = matmul.fp32_precision
         matmul.fp32_precision = "bf16"

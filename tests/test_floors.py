@@ -238,12 +238,18 @@ def test_every_file_says_what_it_is_and_what_it_offers() -> None:
     fail("a file begins with what it is and lists its public names:", offenders)
 
 
-def test_no_name_of_the_package_is_also_the_name_of_a_module() -> None:
-    """Importing elboroom.x would put the module in the place of the function elboroom.x."""
-    offered = [n for n in tree(PACKAGE / "__init__.py").body if isinstance(n, ast.Assign)]
-    names = {name for n in offered if ast.unparse(n.targets[0]) == "__all__" for name in ast.literal_eval(n.value)}
-    modules = {p.stem for p in PACKAGE.glob("*.py")} | {p.name for p in PACKAGE.iterdir() if p.is_dir()}
-    fail("a public name and a module of the package are called the same:", sorted(names & modules))
+def test_no_import_of_a_module_puts_it_in_the_place_of_a_public_name() -> None:
+    """Importing elboroom.x sets the attribute x of the package: a function of that name would be gone."""
+    modules = sorted(module(p) for p in sources() if part(p) not in ("__main__", "cli"))
+    code = f"""
+import importlib, types, elboroom
+for name in {modules!r}:
+    importlib.import_module(name)
+print(*(n for n in elboroom.__all__ if isinstance(getattr(elboroom, n), types.ModuleType)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    fail("these names of the package are modules once they were imported:", done.stdout.split())
 
 
 def test_no_file_is_called_after_nothing() -> None:
@@ -402,7 +408,9 @@ def test_artifacts_is_the_one_door_for_writing() -> None:
                 isinstance(t, str) and re.fullmatch(r"[wax]b?\+?t?|r\+b?|rb\+", t) for t in texts
             )
             writes = name in ("write_text", "write_bytes") and isinstance(node.func, ast.Attribute)
-            given = re.match(r"(files|artifacts\.files)\.|\(?place\b|(zipfile|os\.fdopen\(handle)", ast.unparse(node))
+            given = re.match(
+                r"(files|artifacts\.files|outputs)\.|\(?place\b|(zipfile|os\.fdopen\(handle)", ast.unparse(node)
+            )
             if (opens or writes) and not given:
                 offenders.append(f"{where(path, node)}: {ast.unparse(node)}")
     fail("only artifacts writes; use artifacts.files, or artifacts.files.output() for what a user named:", offenders)

@@ -46,7 +46,8 @@ class VAE(nn.Module):
         z = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
         distortion = F.binary_cross_entropy_with_logits(self.decode(z), x, reduction="none").sum(1)
         rate = -0.5 * (1 + log_variance - mean.square() - log_variance.exp()).sum(1)
-        return (distortion + rate).mean()
+        loss: Tensor = (distortion + rate).mean()
+        return loss
 
 
 def main() -> None:

@@ -13,12 +13,13 @@ import time
 from typing import Any
 
 import torch
-from elboroom.data.source import Reading, read, read_like
 from wire import connect  # type: ignore[import-not-found]
 
 from elboroom.core import registry
 from elboroom.core.abilities import Bounds, Decodes, Encodes
+from elboroom.data.reading import Reading
 from elboroom.data.rows import Rows
+from elboroom.data.source import read, read_like
 from elboroom.data.stream import in_order
 from elboroom.engine.runtime import seed_draws
 from elboroom.engine.train import train

@@ -12,11 +12,12 @@ import time
 from typing import Any
 
 import torch
-from elboroom.data.source import Reading, read
 from elboroom_engine import described  # type: ignore[import-not-found]
 from torch import Tensor
 from wire import connect  # type: ignore[import-not-found]
 
+from elboroom.data.reading import Reading
+from elboroom.data.source import read
 from elboroom.engine.programs import Program
 from elboroom.engine.train import train
 from elboroom.plan import chosen, read_runtime

@@ -111,8 +111,8 @@ def _use(meta: Mapping[str, Any]) -> str:
     return (
         "## Use\n\n"
         f"The model {can}. It is meant for data like those above, read the same way;\n"
-        "what it says of other data is not measured here. It is not meant for decisions about people. Whoever publishes\n"
-        "it adds here whom it may harm.\n\n"
+        "what it says of other data is not measured here. It is not meant for decisions about people.\n"
+        "Whoever publishes it adds here whom it may harm.\n\n"
         '```python\nimport elboroom as elbo\n\nrun = elbo.load("FOLDER")\n```\n'
     )
 

@@ -127,7 +127,7 @@ def test_networks_of_ones_own_are_tried_before_they_are_used() -> None:
     assert network.training
     assert not fits[1].running_mean.any()
     assert network(torch.rand(5, 1, 8, 8)).shape == (5, 6)
-    with pytest.raises(InputError, match="your encoder gives 6 numbers .*; this model needs 8"):
+    with pytest.raises(InputError, match=r"your encoder gives 6 numbers .*; this model needs 8"):
         Backbone(spec=SMALL, own={"encoder": fits}).encoder((1, 8, 8), 8)
     pairs = nn.Sequential(fits, nn.Unflatten(1, (2, 3)))
     assert Backbone(spec=SMALL, own={"encoder": pairs}).encoder((1, 8, 8), 6)(torch.rand(5, 1, 8, 8)).shape == (5, 6)

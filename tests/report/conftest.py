@@ -201,7 +201,9 @@ def write_table_run(folder: Path) -> Path:
     (folder / "details.json").write_text(json.dumps({"columns": entries}))
     (folder / "media").mkdir()
     (folder / "media/reconstruction.json").write_text(json.dumps(entries))
-    np.savez_compressed(folder / "media/codes.npz", z=rng.normal(size=(100, 4)).astype(np.float32), index=np.arange(100))
+    np.savez_compressed(
+        folder / "media/codes.npz", z=rng.normal(size=(100, 4)).astype(np.float32), index=np.arange(100)
+    )
     write_history(folder, rng)
     return folder
 

@@ -22,6 +22,10 @@ from elboroom.core.errors import InputError, Stopped, nearest
 
 __all__ = ["Fit", "Resume"]
 
+_SEVERAL = (
+    "Several processes: torchrun --nproc-per-node N --max-restarts R -m elboroom -- fit ... --or-resume "
+    "(the lone -- keeps torchrun from taking --run for one of its own flags)."
+)
 _TABLES = ("settings", "reading", "budget", "runtime")
 
 
@@ -32,10 +36,11 @@ class Fit(Verb):
         self.words = words
         _declare(parser)
         name = _model_in(words, parser)
+        parser.epilog = _SEVERAL
         if name:
             flags.add_settings(parser, registry.entry(name))
         else:
-            parser.epilog = "Settings depend on the model: `elboroom fit MODEL --help` lists those of one."
+            parser.epilog = f"Settings depend on the model: `elboroom fit MODEL --help` lists those of one. {_SEVERAL}"
 
     def run(self, args: argparse.Namespace) -> Answer:
         from elboroom.artifacts.run import RunFolder

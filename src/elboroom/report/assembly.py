@@ -100,7 +100,11 @@ def _when(contents: Contents) -> list[str]:
     threads = runtime.get("threads")
     device = str(runtime.get("device") or "cpu")
     if seconds > 0:
-        on = f" on {threads} CPU thread{'' if threads == 1 else 's'}" if isinstance(threads, int) and device == "cpu" else f" on {device}"
+        on = (
+            f" on {threads} CPU thread{'' if threads == 1 else 's'}"
+            if isinstance(threads, int) and device == "cpu"
+            else f" on {device}"
+        )
         said.append(written(seconds, form="time") + on)
     if isinstance(runtime.get("seed"), int):
         said.append(f"seed {runtime['seed']}")
@@ -121,7 +125,9 @@ def _message(contents: Contents) -> dict[str, str] | None:
     step = kept[-1].name.removeprefix("step-").lstrip("0") or "0" if kept else ""
     said = {"what": what}
     if step.isdigit():
-        said["kept"] = f"The state of step {int(step):,}" + (" and all curves up to it." if contents.history.rows else ".")
+        said["kept"] = f"The state of step {int(step):,}" + (
+            " and all curves up to it." if contents.history.rows else "."
+        )
     if contents.state != "running":
         said["do"] = "elboroom resume " + _quoted(contents.name)
     return said
@@ -137,7 +143,11 @@ def _quoted(name: str) -> str:
 @cache
 def _environment() -> Environment:
     return Environment(
-        loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
 
 
@@ -145,7 +155,11 @@ def on_phones(pictures: list[Picture]) -> str:
     """Style rules that set each sheet at its whole factor of a narrow page."""
     for number, picture in enumerate(pictures, 1):
         picture.id = f"sheet-{number}"
-    rules = [f"#{p.id}{{width:{p.width * p.narrow}px;height:{p.height * p.narrow}px}}" for p in pictures if p.narrow != p.factor]
+    rules = [
+        f"#{p.id}{{width:{p.width * p.narrow}px;height:{p.height * p.narrow}px}}"
+        for p in pictures
+        if p.narrow != p.factor
+    ]
     return f"@media screen and (max-width:719px){{{''.join(rules)}}}" if rules else ""
 
 
@@ -158,7 +172,8 @@ def on_paper(name: str, what: str) -> str:
 def page(template: str, rules: str = "", **values: Any) -> str:
     """A template with the house's style, script and policy; everything in `values` is escaped."""
     style, script = style_sheet() + rules, (FOLDER / "page.js").read_text(encoding="utf-8")
-    policy = f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'; form-action 'none'"
+    own = f"style-src {_hash(style)}; script-src {_hash(script)}"
+    policy = f"default-src 'none'; img-src data:; {own}; base-uri 'none'; form-action 'none'"
     return _environment().get_template(template).render(
         style=Markup(style), script=Markup(script), policy=policy, logo=logo(), **values
     )  # fmt: skip

@@ -73,14 +73,17 @@ def comparison_html(table: dict[str, Any]) -> str:
         on_phones(pictures) + on_paper(title, "compared"),
         title=title,
         notes=[shown_text(note) for note in table.get("notes") or []],
-        runs=[{"name": shown_name(n), "model": shown_name(r["model"]), "key": _key(i)} for i, (n, r) in enumerate(zip(names, runs, strict=True))],
+        runs=[
+            {"name": shown_name(run["name"]), "model": shown_name(run["model"]), "key": _key(i)}
+            for i, run in enumerate(runs)
+        ],
         groups=groups,
         samples=pictures,
         differing=differing,
         settings=_settings(table, names, only_differing=False),
         csv=_csv(table, names),
         commands=[shown_text(run["command"]) for run in runs if run.get("command")],
-    )  # fmt: skip
+    )
 
 
 def _key(i: int) -> Markup:
@@ -104,11 +107,23 @@ def _row(entry: dict[str, Any], count: int) -> Row:
     word = measure(key)
     references = [(str(r["name"]), float(r["value"])) for r in entry.get("references") or [] if _finite(r.get("value"))]
     values = [float(c[n]) for c in cells for n in ("value", "low", "high") if _finite(c.get(n))]
-    widest = max([float(c["high"]) - float(c["low"]) for c in cells if _finite(c.get("high")) and _finite(c.get("low"))], default=0.0)
+    widest = max(
+        [float(c["high"]) - float(c["low"]) for c in cells if _finite(c.get("high")) and _finite(c.get("low"))],
+        default=0.0,
+    )
     axis = mark_axis(values + [v for _, v in references], MARK_WIDTH, widest)
     beside = ", ".join(f"{shown_name(name)} {written(value)}" for name, value in references)
     unit = "" if key == "bits_per_dim" else str(entry.get("unit") or "")
-    second = "; ".join(p for p in (unit, _better(word, entry), f"grey: {beside}" if beside else "", "log axis" if axis and axis.log else "") if p)
+    second = "; ".join(
+        p
+        for p in (
+            unit,
+            _better(word, entry),
+            f"grey: {beside}" if beside else "",
+            "log axis" if axis and axis.log else "",
+        )
+        if p
+    )
     return Row(
         label=word.label,
         second=second,
@@ -138,10 +153,14 @@ def _marks(cells: list[dict[str, Any]], references: list[float], axis: Axis | No
 
 def _cell(key: str, cell: dict[str, Any], best: bool) -> Cell:
     if not _finite(cell.get("value")):
-        return Cell("none", "num muted", title=str(cell.get("why") or ""), data={"key": key, "run": str(cell.get("run") or "")})
+        return Cell(
+            "none", "num muted", title=str(cell.get("why") or ""), data={"key": key, "run": str(cell.get("run") or "")}
+        )
     text = written(cell["value"], cell.get("low"), cell.get("high"))
     name = str(cell.get("run") or "")
-    return Cell(text, "num best" if best else "num", title=repr(cell["value"]), data={**measured(key, cell), "run": name})
+    return Cell(
+        text, "num best" if best else "num", title=repr(cell["value"]), data={**measured(key, cell), "run": name}
+    )
 
 
 def _said(entry: dict[str, Any]) -> str:
@@ -194,7 +213,8 @@ def _settings(table: dict[str, Any], names: list[str], *, only_differing: bool) 
         return None
     head = [Cell("Setting"), *(Cell(shown_name(name), "num") for name in names)]
     rows = [
-        [named(row["name"], "code"), *(Cell(setting_text(v), "num", is_name=True) for v in row["values"])] for row in listed
+        [named(row["name"], "code"), *(Cell(setting_text(v), "num", is_name=True) for v in row["values"])]
+        for row in listed
     ]
     return Table("Settings that differ" if only_differing else "All settings", head, rows, "plain")
 
@@ -202,7 +222,12 @@ def _settings(table: dict[str, Any], names: list[str], *, only_differing: bool) 
 def _csv(table: dict[str, Any], names: list[str]) -> str:
     head = ["measure", "unit", "run", "value", "low", "high", "why"]
     rows = [
-        [entry["key"], entry.get("unit") or "", name, *(c.get(n) if c.get(n) is not None else "" for n in ("value", "low", "high", "why"))]
+        [
+            entry["key"],
+            entry.get("unit") or "",
+            name,
+            *(c.get(n) if c.get(n) is not None else "" for n in ("value", "low", "high", "why")),
+        ]
         for entry in [*(table.get("measures") or []), *(table.get("costs") or [])]
         for name, c in zip(names, entry["cells"], strict=True)
     ]

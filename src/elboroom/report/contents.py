@@ -82,7 +82,9 @@ def read_run(path: Path) -> Contents:
     path = Path(path)
     file = path / "run.json"
     if not file.is_file():
-        raise InputError(f"{path}: this is no run folder, run.json is missing; give the folder that `elboroom fit` wrote")
+        raise InputError(
+            f"{path}: this is no run folder, run.json is missing; give the folder that `elboroom fit` wrote"
+        )
     meta, reason = _json(file)
     if not isinstance(meta, dict):
         raise InputError(f"{file}: {reason or 'it holds no table'}; a report needs it")
@@ -92,7 +94,11 @@ def read_run(path: Path) -> Contents:
         meta = {**meta, "state": "stopped", "why": "Its process is gone. " + str(meta.get("why") or "")}
         state = "stopped"
     parts: dict[str, Any] = {}
-    for name, place in (("metrics", "metrics.json"), ("details", "details.json"), ("columns", "media/reconstruction.json")):
+    for name, place in (
+        ("metrics", "metrics.json"),
+        ("details", "details.json"),
+        ("columns", "media/reconstruction.json"),
+    ):
         parts[name], why = _json(path / place)
         if why:
             missing[name] = _because(why, state)
@@ -184,9 +190,10 @@ def _codes(path: Path) -> tuple[dict[str, np.ndarray[Any, Any]], str]:
     if z is None or z.ndim < 2 or not len(z):
         return {}, "media/codes.npz holds no codes"
     codes["z"] = z.reshape(len(z), -1).astype(np.float64)
-    if len(codes.get("label", z)) != len(z):
-        del codes["label"]
-    return codes, ""
+    good = np.isfinite(codes["z"]).all(axis=1)
+    if not good.any():
+        return {}, "no code in media/codes.npz is finite"
+    return {name: values[good] for name, values in codes.items() if values.shape[:1] == good.shape}, ""
 
 
 def _is_held(lock: Path) -> bool:

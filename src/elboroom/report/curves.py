@@ -98,7 +98,14 @@ def _main_figure(contents: Contents, term: str, lines: list[Series]) -> Figure:
     end = max(float(s.x[-1]) for s in lines)
     span = (min(0.0, min(float(s.x[0]) for s in lines)), end)
     tail = tail_start(lines, levels)
-    whole = Panel(_title(contents, term) + (", whole run" if tail is not None else ""), "", lines, levels, span, kept=None if tail is not None else kept)
+    whole = Panel(
+        _title(contents, term) + (", whole run" if tail is not None else ""),
+        "",
+        lines,
+        levels,
+        span,
+        kept=None if tail is not None else kept,
+    )
     low, high = whole.y_range()
     whole.log = low > 0 and high / low > (LOG_FACTOR if tail is None else 3)
     whole.note = ", ".join(p for p in ("log axis" if whole.log else "linear axis", better) if p)
@@ -106,7 +113,12 @@ def _main_figure(contents: Contents, term: str, lines: list[Series]) -> Figure:
     sizes = [(whole, 680.0)]
     if tail is not None:
         close = Panel(
-            f"The same, epochs {written(round(tail, 2))} to {written(end)}", "linear axis", lines, [], (tail, end), kept=kept
+            f"The same, epochs {written(round(tail, 2))} to {written(end)}",
+            "linear axis",
+            lines,
+            [],
+            (tail, end),
+            kept=kept,
         )
         close.levels = [v for v in levels if close.y_range()[0] <= v.value <= close.y_range()[1]]
         whole.frame = (tail, end, *close.y_range())
@@ -133,7 +145,11 @@ def _caption(lines: list[Series], levels: list[Level], kept: float | None, conte
         said.append(f"Thin line: every logged step; thick line: its mean over {written(MEAN_EPOCHS)} epochs, centred.")
     once = [s.name for s in lines if not s.smoothed and not s.rings]
     if once:
-        said.append(f"Without a thin line ({' and '.join(once)}): one value an epoch." if any(s.smoothed for s in lines) else "One value an epoch.")
+        said.append(
+            f"Without a thin line ({' and '.join(once)}): one value an epoch."
+            if any(s.smoothed for s in lines)
+            else "One value an epoch."
+        )
     if any(s.rings for s in lines):
         said.append("Rings: test, which chose nothing.")
     if kept is not None:
@@ -153,7 +169,9 @@ def _numbers(contents: Contents, term: str, lines: list[Series], title: str) -> 
         for x, y in zip(series.x.tolist(), series.y.tolist(), strict=True):
             columns.setdefault(x, [math.nan] * len(lines))[i] = y
     rows = [[x, *ys] for x, ys in sorted(columns.items())]
-    epochs = [row for row in rows if any(math.isfinite(v) for v, s in zip(row[1:], lines, strict=True) if not s.smoothed)]
+    epochs = [
+        row for row in rows if any(math.isfinite(v) for v, s in zip(row[1:], lines, strict=True) if not s.smoothed)
+    ]
     shown = epochs or rows
     head = ["epoch", *(s.name for s in lines)]
     texts = [[written(round(row[0], 2)), *(written(v) for v in row[1:])] for row in shown]
@@ -240,7 +258,9 @@ def _notes(contents: Contents, term: str, lines: list[Series]) -> list[Note]:
     if kept.get("measure") == "last":
         said.append("The weights kept are the last ones: nothing was held out to choose by.")
     elif isinstance(kept.get("epoch"), int | float):
-        said.append(f"The weights kept are those of the lowest validation loss (epoch {written(round(kept['epoch'], 2))}).")
+        said.append(
+            f"The weights kept are those of the lowest validation loss (epoch {written(round(kept['epoch'], 2))})."
+        )
     notes = [Note("How it was measured.", " ".join(said))] if said else []
     reading = _reading(term, lines)
     if reading:
@@ -270,11 +290,11 @@ def _reading(term: str, lines: list[Series]) -> str:
     better = measure(term).better
     improved = (y[-1] < y[-1 - quarter]) if better != "more" else (y[-1] > y[-1 - quarter])
     verb = "brought" if improved else "lost"
-    said.append(f"The last {plural(quarter, 'epoch')} {verb} {written(brought, decimals=decimals)} {unit}.".replace(" .", "."))
+    said.append(
+        f"The last {plural(quarter, 'epoch')} {verb} {written(brought, decimals=decimals)} {unit}.".replace(" .", ".")
+    )
     return " ".join(said)
 
 
 def _listed(parts: list[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-
-

@@ -153,7 +153,9 @@ def bound_chart(k: Array, value: Array, low: Array, high: Array, width: float, s
     under = float(low[0]) if math.isfinite(low[0]) else float(value[0])
     canvas.text(xs[0] - 6, y_axis(under) + 14, "ELBO, K = 1" if k[0] == 1 else f"K = {k[0]:g}", "label halo")
     last = written(float(value[-1]), _maybe(low[-1]), _maybe(high[-1]))
-    canvas.text(width - 4, y_axis(float(high[-1] if math.isfinite(high[-1]) else value[-1])) - 8, last, "end c1-text", "end")
+    canvas.text(
+        width - 4, y_axis(float(high[-1] if math.isfinite(high[-1]) else value[-1])) - 8, last, "end c1-text", "end"
+    )
     return canvas.svg(summary, "panel")
 
 
@@ -192,7 +194,9 @@ def code_map(
         canvas.dots(x_axis.place(points[mask, 0]), y_axis.place(points[mask, 1]), f"points{size} {slot}")
     medians = [(_cut(name), np.median(points[mask], axis=0)) for name, mask in groups if name]
     wanted = [(x_axis(float(x)), y_axis(float(y)) + 5) for _, (x, y) in medians]
-    for (name, _), (x, y) in zip(medians, _apart(wanted, [text_width(n, 14, bold=True) for n, _ in medians]), strict=True):
+    for (name, _), (x, y) in zip(
+        medians, _apart(wanted, [text_width(n, 14, bold=True) for n, _ in medians]), strict=True
+    ):
         canvas.text(x, y, name, "class-name halo", "middle")
     return canvas.svg(summary, "panel map")
 

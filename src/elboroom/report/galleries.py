@@ -46,7 +46,7 @@ def _is_images(contents: Contents) -> bool:
     return contents.spec.get("kind") == "images"
 
 
-# -- reconstruction -----------------------------------------------------------------------------------------------------
+# -- reconstruction ----------------------------------------------------------------------------------------------------
 
 
 def reconstruction(contents: Contents) -> Section | None:
@@ -60,7 +60,9 @@ def reconstruction(contents: Contents) -> Section | None:
         return section
     cells = taken_apart(sheet, _cell(contents), between=ROW_GAP)
     rows = ["original", "decoded mean", "difference"][: len(cells)] if len(cells) in (2, 3) else []
-    one, shown = placed(cells, space=SPACE - LABELS, narrow=NARROW, alt="originals, decoded means, differences", gap=_gap(contents))
+    one, shown = placed(
+        cells, space=SPACE - LABELS, narrow=NARROW, alt="originals, decoded means, differences", gap=_gap(contents)
+    )
     found = CHOSEN.search(sheet.info["said"])
     chosen = f"{found.group(2).strip()} of the {found.group(1)} part" if found else ""
     caption = f"{chosen[:1].upper()}{chosen[1:]}." if chosen else "Originals over their reconstructions."
@@ -69,13 +71,17 @@ def reconstruction(contents: Contents) -> Section | None:
     figure = Figure(caption, pictures=[one], row_labels=rows, key=key)
     section.figures.append(figure)
     if chosen:
-        section.notes.append(Note("Chosen how.", f"{caption.split('.')[0]}, in file order, so nothing was picked by hand."))
+        section.notes.append(
+            Note("Chosen how.", f"{caption.split('.')[0]}, in file order, so nothing was picked by hand.")
+        )
     for measure, lead in (("reconstruction_mse", "Mean squared error"), ("reconstruction_bce", "Mean cross-entropy")):
         entry = contents.metrics.get(measure, {})
         if isinstance(entry.get("value"), int | float):
             text = str(parts(entry["value"], entry.get("low"), entry.get("high")))
             count = written(entry.get("n"), form="count")
-            beside = "; ".join(f"{r['name']} {written(r['value'])}" for r in entry.get("references") or [] if r.get("value"))
+            beside = "; ".join(
+                f"{r['name']} {written(r['value'])}" for r in entry.get("references") or [] if r.get("value")
+            )
             said = f"{text} a pixel, over {count} {entry.get('split', '')} images{f'; {beside}' if beside else ''}."
             section.notes.append(Note(lead, said))
     return section
@@ -99,7 +105,7 @@ def _difference_key() -> Markup:
     return Markup("Difference: decoded minus original, as a share of the range, linear, −1 {} +1.").format(drawn)
 
 
-# -- samples ------------------------------------------------------------------------------------------------------------
+# -- samples -----------------------------------------------------------------------------------------------------------
 
 
 def samples(contents: Contents) -> Section | None:
@@ -112,7 +118,8 @@ def samples(contents: Contents) -> Section | None:
         section.sentences.append(_instead("sheet of samples", "there is no media/samples in the run folder", contents))
         return section
     chosen = [sheets[i] for i in sorted({0, len(sheets) // 2, len(sheets) - 1})]
-    cell, room = _cell(contents), (SPACE - 2 * GAP) // 3
+    cell, apart = _cell(contents), 3 * GAP if _gap(contents) else GAP
+    room = (SPACE - 2 * apart) // 3
     shown, cut, draws = [], "", 0
     for epoch, path in chosen:
         sheet, reason = opened(path)
@@ -120,14 +127,21 @@ def samples(contents: Contents) -> Section | None:
             section.sentences.append(f"The sheet of epoch {epoch} cannot be shown: {reason}.")
             continue
         cells = taken_apart(sheet, cell)
-        one, size = placed(cells, space=room, narrow=NARROW, alt=f"samples at epoch {epoch}", label=f"epoch {epoch}", gap=_gap(contents))
+        one, size = placed(
+            cells,
+            space=room,
+            narrow=NARROW,
+            alt=f"samples at epoch {epoch}",
+            label=f"epoch {epoch}",
+            gap=_gap(contents),
+        )
         shown.append(one)
         cut, draws = _cut_text(cells, size), size[0] * size[1]
     if not shown:
         return section
     times = {1: "one epoch", 2: "two epochs", 3: "three epochs"}[len(shown)]
     caption = f"The same {plural(draws, 'draw')} of z decoded at {times}, none selected.{cut}"
-    section.figures.append(Figure(caption, pictures=shown))
+    section.figures.append(Figure(caption, pictures=shown, apart=bool(_gap(contents))))
     section.notes = _sample_notes(contents, len(sheets), sheet)
     return section
 
@@ -138,7 +152,9 @@ def last_sheet(contents: Contents, label: str) -> Picture | None:
     sheet = opened(sheets[-1][1])[0] if sheets else None
     if sheet is None:
         return None
-    one, _ = placed(taken_apart(sheet, _cell(contents)), space=236, narrow=NARROW, alt=f"samples of {label}", gap=_gap(contents))
+    one, _ = placed(
+        taken_apart(sheet, _cell(contents)), space=236, narrow=NARROW, alt=f"samples of {label}", gap=_gap(contents)
+    )
     one.label = f"{label}, epoch {sheets[-1][0]}"
     return one
 
@@ -160,7 +176,7 @@ def _sample_notes(contents: Contents, kept: int, sheet: Image.Image | None) -> l
     return notes
 
 
-# -- manifold -----------------------------------------------------------------------------------------------------------
+# -- manifold ----------------------------------------------------------------------------------------------------------
 
 
 def manifold(contents: Contents) -> Section | None:
@@ -187,7 +203,7 @@ def manifold(contents: Contents) -> Section | None:
     if every > 1:
         caption += f" Every {every}{'nd' if every == 2 else 'rd' if every == 3 else 'th'} step is shown."
     section.figures.append(Figure(caption, pictures=[one]))
-    text = "Left to right the first dimension grows, bottom to top the second; each step is the same share of the codes."
+    text = "Left to right the first dimension grows, bottom to top the second; each step is an equal share of codes."
     section.notes.append(Note("Read it as.", text))
     return section
 

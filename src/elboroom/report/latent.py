@@ -87,7 +87,9 @@ def _information(contents: Contents, rates: Array | None, bound: list[dict[str, 
         unused = int(np.sum(rates[:, 0] < UNUSED_NATS))
         total = written(float(rates[:, 0].sum()))
         title = "Rate of each latent dimension, nats"
-        summary = f"{len(rates) - unused} of {plural(len(rates), 'dimension')} carry information, {total} nats together."
+        summary = (
+            f"{len(rates) - unused} of {plural(len(rates), 'dimension')} carry information, {total} nats together."
+        )
         width = 332.0 if bound is not None else 680.0
         columns = (ordered[:, 0], ordered[:, 1], ordered[:, 2])
         wide.append(bar_chart(*columns, unused, width, summary, title))
@@ -105,8 +107,9 @@ def _information(contents: Contents, rates: Array | None, bound: list[dict[str, 
             f"to {written(triples[-1, 0])} at K = {written(k[-1], form='count')}."
         )
         title = "Log-likelihood bound, nats per example"
-        wide.append(bound_chart(k, *triples.T, 332.0 if rates is not None else 680.0, summary, title))
-        narrow.append(bound_chart(k, *triples.T, NARROW, summary, title))
+        lines = (triples[:, 0], triples[:, 1], triples[:, 2])
+        wide.append(bound_chart(k, *lines, 332.0 if rates is not None else 680.0, summary, title))
+        narrow.append(bound_chart(k, *lines, NARROW, summary, title))
         captions.append("the bound tightens with more importance samples; upright bars are 95 % intervals")
         summaries.append(summary)
         for at, (value, low, high) in zip(k.tolist(), triples.tolist(), strict=True):
@@ -139,7 +142,8 @@ def _information_notes(contents: Contents, rates: Array | None, bound: list[dict
         text = f"for all K comes from one pass of {written(last['k'], form='count')} samples an example."
         size = last.get("ess")
         if isinstance(size, int | float):
-            text += f" Effective sample size {written(float(size), decimals=0 if size >= 10 else 1)} of {written(last['k'], form='count')}."
+            effective, drawn = written(float(size), decimals=0 if size >= 10 else 1), written(last["k"], form="count")
+            text += f" Effective sample size {effective} of {drawn}."
             if size < 10:
                 text += " Below 10 the bound may still lie far under the likelihood."
         notes.append(Note("The bound", text))
@@ -159,32 +163,25 @@ def principal_axes(z: Array) -> tuple[Array, Array]:
 
 
 def _map(contents: Contents) -> tuple[Figure, list[Note]]:
-    z = np.asarray(contents.codes["z"], dtype=np.float64)
-    good = np.isfinite(z).all(axis=1)
-    z = z[good]
-    labels = contents.codes.get("label")
-    labels = None if labels is None else np.asarray(labels).reshape(len(good))[good]
-    if len(z) > MOST_POINTS:
-        chosen = np.sort(np.random.default_rng(0).permutation(len(z))[:MOST_POINTS])
-        z, labels, whole = z[chosen], None if labels is None else labels[chosen], len(z)
-    else:
-        whole = len(z)
+    whole = len(contents.codes["z"])
+    chosen = np.sort(np.random.default_rng(0).permutation(whole)[:MOST_POINTS])
+    z: Array = contents.codes["z"][chosen]
+    labels, index = (contents.codes[k][chosen] if k in contents.codes else None for k in ("label", "index"))
     points, axes, prior, how = _in_plane(contents, z)
     groups, note = _groups(contents, labels, len(z))
     shown = f"all {len(z):,}" if whole == len(z) else f"{len(z):,} of {whole:,}, random"
     caption = f"Code map: one point an example, its mean code, {shown}. {note}"
     if prior:
         caption += " Dashed circle: 95 % of the prior N(0, I)."
+    medians = [(name or "all", np.median(points[mask], axis=0).tolist()) for name, mask in groups[:12]]
     summary = f"{len(z):,} codes; medians: " + "; ".join(
-        f"{name or 'all'} at {written(round(float(np.median(points[m, 0])), 2))}, {written(round(float(np.median(points[m, 1])), 2))}"
-        for name, m in groups[:12]
+        f"{name} at {written(round(x, 2))}, {written(round(y, 2))}" for name, (x, y) in medians
     )
     args = (groups, axes)
     head = [*axes, "label", "row"]
-    index = contents.codes.get("index")
     few = range(min(len(points), 2000))
-    rows = [[float(points[i, 0]), float(points[i, 1]), "" if labels is None else str(labels[i]),
-             "" if index is None or whole != len(z) or len(index) != len(z) else int(index[i])] for i in few]  # fmt: skip
+    places = [""] * len(z) if index is None else index.tolist()
+    rows = [[*points[i].tolist(), "" if labels is None else str(labels[i]), places[i]] for i in few]
     figure = Figure(
         caption=caption,
         summary=summary + ".",
@@ -195,7 +192,9 @@ def _map(contents: Contents) -> tuple[Figure, list[Note]]:
     )
     notes = [Note("How it was made.", how)]
     if prior == 0 and z.shape[1] > 2:
-        notes.append(Note("Not seen here.", "Distances along the other axes: what overlaps here may be apart in the code."))
+        notes.append(
+            Note("Not seen here.", "Distances along the other axes: what overlaps here may be apart in the code.")
+        )
     return figure, notes
 
 
@@ -204,7 +203,12 @@ def _in_plane(contents: Contents, z: Array) -> tuple[Array, tuple[str, str], flo
     if z.shape[1] == 1:
         rank = np.argsort(np.argsort(z[:, 0], kind="stable"), kind="stable") / max(1, len(z) - 1)
         spread = float(np.ptp(z[:, 0])) or 1.0
-        return np.stack([z[:, 0], rank * spread / 2], axis=1), ("z1", "rank"), 0.0, "The code has one dimension; upright is the rank."
+        return (
+            np.stack([z[:, 0], rank * spread / 2], axis=1),
+            ("z1", "rank"),
+            0.0,
+            "The code has one dimension; upright is the rank.",
+        )
     if z.shape[1] == 2:
         prior = PRIOR_RADIUS if "rate_nats" in contents.metrics else 0.0
         return z, ("z1", "z2"), prior, "The code has two dimensions and is shown as it is, one scale for both axes."
@@ -229,7 +233,7 @@ def _groups(contents: Contents, labels: Any, n: int) -> tuple[list[tuple[str, Ar
         named = [(v, labels == v) for v in values.tolist() if v in largest]
         groups = [("", np.isin(labels, list(largest), invert=True))]
         listed = [(_class_name(classes, v), mask) for v, mask in named]
-        note = f"Class names stand at the median of each cloud; the {COLOURED} largest of {len(values)} classes are named, the rest grey."
+        note = f"Names of the {COLOURED} largest of {len(values)} classes stand at their medians; the rest is grey."
         return [*listed, *groups], note
     listed = [(_class_name(classes, v), labels == v) for v in values.tolist()]
     return listed, "Class names stand at the median of each cloud."
@@ -238,5 +242,3 @@ def _groups(contents: Contents, labels: Any, n: int) -> tuple[list[tuple[str, Ar
 def _class_name(classes: Sequence[Any], value: Any) -> str:
     whole = isinstance(value, int) and 0 <= value < len(classes)
     return shown_name(classes[value]) if whole else shown_name(value)
-
-

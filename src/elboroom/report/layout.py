@@ -17,7 +17,19 @@ from markupsafe import Markup
 
 from .pictures import Picture
 
-__all__ = ["Cell", "Figure", "Note", "Section", "Table", "csv_uri", "data_table", "measured", "named", "shown_name", "shown_text"]
+__all__ = [
+    "Cell",
+    "Figure",
+    "Note",
+    "Section",
+    "Table",
+    "csv_uri",
+    "data_table",
+    "measured",
+    "named",
+    "shown_name",
+    "shown_text",
+]
 
 LONGEST_NAME = 60
 LONGEST_TEXT = 600
@@ -75,14 +87,14 @@ class Figure:
     pictures: list[Picture] = field(default_factory=list)
     row_labels: list[str] = field(default_factory=list)
     """Names of the rows of the one picture, evenly spaced beside it."""
+    apart: bool = False
+    """Sheets whose own pictures have gaps lie further from each other."""
     key: Markup | None = None
     table: Table | None = None
     csv: str = ""
     csv_name: str = ""
     reading: str = ""
     """Values for the pointer, as JSON."""
-    full: bool = False
-    """As wide as the page."""
     number: int = 0
     """Given when the page is put together."""
 

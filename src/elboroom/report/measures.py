@@ -84,7 +84,7 @@ def _headline(contents: Contents, key: str, found: dict[str, Any]) -> Headline:
         axis: Axis | None = Axis(0, (total or max(value, 1)) * 1.02, 4, HEADLINE_WIDTH - 4)
         ends = (value, value) if low is None or high is None else (low, high)
         drawn = mark([Dot(value, *ends)], [float(total)] if total else [], axis, HEADLINE_WIDTH)
-        note = word.meaning + (f"; {total - int(value)} carry nothing" if 0 < total - int(value) else "")
+        note = word.meaning + (f"; {total - int(value)} carry nothing" if total > int(value) else "")
     else:
         shown = parts(value, low, high)
         big = shown.value
@@ -122,7 +122,11 @@ def value_text(key: str, found: dict[str, Any], total: int = 0) -> str:
     if value is None:
         return "none"
     if measure(key).of:
-        ends = f" ({written(low, form='count')} to {written(high, form='count')})" if low != high and low is not None else ""
+        ends = (
+            f" ({written(low, form='count')} to {written(high, form='count')})"
+            if low != high and low is not None
+            else ""
+        )
         return written(value, form="count") + ends + (f" of {total:,}" if total else "")
     text = written(value, low, high)
     return text if low is not None and high is not None else f"{text}, no interval"
@@ -148,7 +152,9 @@ def all_measures(contents: Contents) -> Section:
         Cell("N", "num"),
         Cell("How"),
     ]
-    note = "Marks of one unit, where the same way is better, share an axis; grey ticks are the reference points named in the row."
+    note = (
+        "Marks of one unit, where the same way is better, share an axis; grey ticks: the reference points of the row."
+    )
     section.tables.append(Table("All measures of this run", head, rows, "measures", note))
     return section
 
@@ -201,7 +207,7 @@ def _meaning(word: Word) -> str:
     return "; ".join(p for p in (word.meaning, better) if p)
 
 
-# -- columns of a table -------------------------------------------------------------------------------------------------
+# -- columns of a table ------------------------------------------------------------------------------------------------
 
 
 def by_column(contents: Contents) -> Section | None:
@@ -214,8 +220,11 @@ def by_column(contents: Contents) -> Section | None:
     head += [Cell(text, "num") for text in _column_heads(predictors)]
     listed = sorted(contents.columns, key=_worst, reverse=True)[:MOST_COLUMNS]
     rows = [_column_row(column, predictors) for column in listed]
-    names = {"mae": "Error: absolute, in the column's own unit, less is better", "r2": "R²: share of variance explained",
-             "accuracy": "Right: share of names right"}  # fmt: skip
+    names = {
+        "mae": "Error: absolute, in the column's own unit, less is better",
+        "r2": "R²: share of variance explained",
+        "accuracy": "Right: share of names right",
+    }
     told = [v for k, v in names.items() if any(stem == k for stem, _ in predictors)]
     note = "; ".join([*told, "means over the held-out rows, no intervals"]) + "."
     section.sentences += _column_verdict(contents.columns)
@@ -260,7 +269,9 @@ def _column_row(column: dict[str, Any], predictors: list[tuple[str, str]]) -> li
     cells.append(Cell(written(_number(column.get("n")), form="count"), "num muted"))
     for stem, who in predictors:
         value = _number(column.get(f"{stem}_{who}"))
-        text = "" if value is None else written(value, form="share", decimals=1) if stem == "accuracy" else written(value)
+        text = (
+            "" if value is None else written(value, form="share", decimals=1) if stem == "accuracy" else written(value)
+        )
         cells.append(Cell(text, "num", title="" if value is None else repr(value)))
     return cells
 

@@ -98,7 +98,8 @@ def fall(series: Series) -> str:
     word = "falls" if y[-1] < y[0] else "rises" if y[-1] > y[0] else "stays"
     best, where = ("lowest", int(np.argmin(y))) if y[-1] <= y[0] else ("highest", int(np.argmax(y)))
     span = written(float(x[-1] - x[0]))
-    return f"{series.name} {word} from {first} to {last} over {span} epochs, {best} at {written(round(float(x[where]), 2))}"
+    at = written(round(float(x[where]), 2))
+    return f"{series.name} {word} from {first} to {last} over {span} epochs, {best} at {at}"
 
 
 def tail_start(series: list[Series], levels: list[Level]) -> float | None:

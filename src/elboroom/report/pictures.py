@@ -75,18 +75,17 @@ def taken_apart(picture: Image.Image, cell: tuple[int, int], between: int = 0) -
     pixels = np.asarray(picture)
     pixels = pixels[..., None] if pixels.ndim == 2 else pixels
     found = FACTOR.search(picture.info.get("said", ""))
-    factors = [int(found.group(1))] if found else list(range(LARGEST_FACTOR, 0, -1))
+    factors = [max(1, int(found.group(1)))] if found else list(range(LARGEST_FACTOR, 0, -1))
     for factor in factors:
         for gap in GAPS:
             wide, tall = cell[0] * factor + gap, cell[1] * factor + (between or gap)
-            if factor and (picture.width + gap) % wide == 0 and (picture.height + (between or gap)) % tall == 0:
-                columns, rows = (picture.width + gap) // wide, (picture.height + (between or gap)) // tall
+            width, height = picture.width + gap, picture.height + (between or gap)
+            if width % wide == 0 and height % tall == 0:
+                lefts = range(0, width - wide + 1, wide)
+                down = [pixels[top : top + cell[1] * factor : factor] for top in range(0, height - tall + 1, tall)]
                 return np.stack([
-                    np.stack([
-                        pixels[r * tall : r * tall + cell[1] * factor : factor, c * wide : c * wide + cell[0] * factor : factor]
-                        for c in range(columns)
-                    ])
-                    for r in range(rows)
+                    np.stack([row[:, left : left + cell[0] * factor : factor] for left in lefts])
+                    for row in down
                 ])  # fmt: skip
     return pixels[None, None]
 
@@ -132,5 +131,7 @@ def _encoded(picture: Image.Image) -> tuple[str, bytes]:
     if out.tell() <= MOST_BYTES // 4:
         return "png", out.getvalue()
     smaller = io.BytesIO()
-    picture.convert("RGBA" if picture.mode in ("LA", "RGBA") else "RGB").save(smaller, "WEBP", lossless=True, quality=50, method=2)
+    picture.convert("RGBA" if picture.mode in ("LA", "RGBA") else "RGB").save(
+        smaller, "WEBP", lossless=True, quality=50, method=2
+    )
     return ("webp", smaller.getvalue()) if smaller.tell() < out.tell() else ("png", out.getvalue())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from markupsafe import Markup, escape
@@ -35,7 +36,9 @@ class Axis:
 
     def __call__(self, value: float) -> float:
         """The pixel of a value."""
-        low, high, at = (math.log(v) for v in (self.low, self.high, value)) if self.log else (self.low, self.high, value)
+        low, high, at = (
+            (math.log(v) for v in (self.low, self.high, value)) if self.log else (self.low, self.high, value)
+        )
         return self.start + (at - low) / (high - low) * (self.end - self.start)
 
     def place(self, values: Array) -> Array:
@@ -80,7 +83,7 @@ def tick_texts(ticks: Sequence[float]) -> list[str]:
     """The numbers of one axis, all with the same decimals (each with its own on a log axis over a factor of 100)."""
     if not ticks:
         return []
-    largest, apart = max(abs(t) for t in ticks), min((b - a for a, b in zip(ticks, ticks[1:], strict=False)), default=0)
+    largest, apart = max(abs(t) for t in ticks), min((b - a for a, b in pairwise(ticks)), default=0)
     if largest and (largest >= 1e6 or largest < 1e-3):
         return [_power_text(t) for t in ticks]
     if min(ticks) > 0 and largest / min(ticks) > 100:
@@ -138,13 +141,13 @@ def thinned(x: Array, y: Array, columns: int) -> tuple[Array, Array]:
     column = np.minimum(((x - x[0]) / (x[-1] - x[0]) * columns).astype(int), columns - 1)
     keep: set[int] = {0, len(x) - 1}
     edges = np.flatnonzero(np.diff(column, prepend=-1, append=columns))
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges.tolist()):
         part = y[start:end]
         good = np.flatnonzero(np.isfinite(part))
         if len(good) < len(part):
-            keep.add(start + int(np.flatnonzero(~np.isfinite(part))[0]))
+            keep.add(int(start + np.flatnonzero(~np.isfinite(part))[0]))
         if len(good):
-            keep |= {start + int(good[np.argmin(part[good])]), start + int(good[np.argmax(part[good])])}
+            keep |= {int(start + good[np.argmin(part[good])]), int(start + good[np.argmax(part[good])])}
     chosen = sorted(keep)
     return x[chosen], y[chosen]
 

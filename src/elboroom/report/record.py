@@ -54,7 +54,7 @@ def checks(contents: Contents) -> tuple[list[Check], str]:
     return sorted(found, key=lambda c: order.get(c.css, 1)), ""
 
 
-# -- data ---------------------------------------------------------------------------------------------------------------
+# -- data --------------------------------------------------------------------------------------------------------------
 
 
 def data(contents: Contents) -> Section:
@@ -80,7 +80,10 @@ def data(contents: Contents) -> Section:
     section.tables.append(Table("What was read", [Cell("What"), Cell("Value")], body, "pairs"))
     problems = [str(p) for p in saved.get("problems") or []]
     if problems:
-        shown = [[Cell(str(i + 1), "num muted"), Cell(shown_text(p), is_name=True)] for i, p in enumerate(problems[:MOST_PROBLEMS])]
+        shown = [
+            [Cell(str(i + 1), "num muted"), Cell(shown_text(p), is_name=True)]
+            for i, p in enumerate(problems[:MOST_PROBLEMS])
+        ]
         note = f"{MOST_PROBLEMS} of {len(problems):,}; run.json has all." if len(problems) > MOST_PROBLEMS else ""
         section.tables.append(Table("Problems found", [Cell("", "num"), Cell("Problem")], shown, "plain", note))
     else:
@@ -112,7 +115,7 @@ def _columns(columns: list[Any]) -> Table:
     return Table("Columns as read", [Cell("Column"), Cell("Kind"), Cell("Categories")], rows, "plain", note)
 
 
-# -- settings -----------------------------------------------------------------------------------------------------------
+# -- settings ----------------------------------------------------------------------------------------------------------
 
 
 def _fields(contents: Contents) -> dict[str, registry.Field]:
@@ -205,7 +208,11 @@ def choices(contents: Contents) -> Table | None:
     found = contents.part("choices")
     runtime = {**contents.part("budget"), **contents.part("settings"), **contents.part("runtime")}
     rows = [
-        [Cell(name, "code"), Cell(value_text(runtime[name]) if name in runtime else "", "num", is_name=True), Cell(str(why), "how")]
+        [
+            Cell(name, "code"),
+            Cell(value_text(runtime[name]) if name in runtime else "", "num", is_name=True),
+            Cell(str(why), "how"),
+        ]
         for name, why in found.items()
     ]
     head = [Cell("Choice"), Cell("Became", "num"), Cell("Why")]

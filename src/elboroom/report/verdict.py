@@ -87,7 +87,11 @@ def state_sentence(contents: Contents) -> str:
 
 
 def _unmeasured(contents: Contents) -> str:
-    return "Nothing was measured on held-out data yet." if contents.state != "done" else "Nothing was measured on held-out data."
+    return (
+        "Nothing was measured on held-out data yet."
+        if contents.state != "done"
+        else "Nothing was measured on held-out data."
+    )
 
 
 def _main_key(contents: Contents) -> str:
@@ -99,7 +103,7 @@ def _main_sentence(contents: Contents) -> str:
     if not key:
         return ""
     found = contents.metrics[key]
-    many, one, value = _nouns(contents)
+    many, _, value = _nouns(contents)
     amount = written(found["value"], found.get("low"), found.get("high"))
     seen = UNSEEN.get(str(found.get("split")), "{} of other data").format(many)
     if key == "elbo_nats":
@@ -212,7 +216,11 @@ def _code_sentence(contents: Contents) -> str:
         return ""
     idle = width - int(used)
     if idle <= 0:
-        return f"All {plural(width, 'latent dimension')} carry information." if width > 1 else "Its one latent dimension carries information."
+        return (
+            f"All {plural(width, 'latent dimension')} carry information."
+            if width > 1
+            else "Its one latent dimension carries information."
+        )
     if used == 0:
         return "None of its latent dimensions carries information: the posterior has collapsed."
     rest = "the other one can be dropped" if idle == 1 else f"the other {idle} can be dropped"
