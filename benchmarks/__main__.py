@@ -63,7 +63,12 @@ def one(name: str, args: argparse.Namespace) -> bool:
     result.took_s = round(time.monotonic() - began, 1)
     result.machine, result.versions, result.date = about, record.versions(), record.today()
     path = result.write(args.out)
-    print(record.table([record.as_json(result)]) + (f"\nshortened: {result.shortened}\n" if result.shortened else ""))
+    if path.parent == record.RESULTS and not result.shortened:
+        tabulate()
+    else:
+        print(
+            record.table([record.as_json(result)]) + (f"\nshortened: {result.shortened}\n" if result.shortened else "")
+        )
     print(f"{path.name} written, {result.took_s:.0f} s", file=sys.stderr)
     return any(row.met is False for row in result.rows)
 

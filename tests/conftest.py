@@ -36,7 +36,7 @@ def real_data(monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="session")
 def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A small finished run on images; tests read it and write elsewhere."""
-    from elboroom.fit import fit
+    from elboroom.fitting import fit
 
     folder = tmp_path_factory.mktemp("digits") / "run"
     return fit("vae", "digits", run=folder, settings={"latent": 3, "hidden": [24]}, steps=30, seed=1)
@@ -45,7 +45,7 @@ def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 @pytest.fixture(scope="session")
 def table_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A small finished run on a table of numbers, counts and categories, cells missing; `table.csv` lies beside it."""
-    from elboroom.fit import fit
+    from elboroom.fitting import fit
 
     rng = np.random.default_rng(0)
     folder = tmp_path_factory.mktemp("table")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,9 @@ from elboroom.core.model import Model
 from elboroom.core.phase import Phase
 from elboroom.core.spec import Spec
 from elboroom.data.reading import Reading
+from elboroom.data.rows import Resident
 from elboroom.data.source import read
-from elboroom.evaluate import evaluate, held_out
+from elboroom.evaluate import FLOATS_AT_ONCE, evaluate, held_out
 from elboroom.models.autoencoder import Autoencoder
 from elboroom.models.vae import VAE
 
@@ -60,6 +62,7 @@ class Linear(Model, Samples, Encodes, Decodes, Bounds):
         self.precision = (self.w.square().sum(0) / NOISE**2 + 1).detach()
         self.stretch = stretch
         self.draws = 0
+        self.most = 0
 
     def phases(self) -> list[Phase]:
         return []
@@ -77,6 +80,7 @@ class Linear(Model, Samples, Encodes, Decodes, Bounds):
 
     def log_weights(self, batch: Batch, samples: int) -> Tensor:
         self.draws += samples * len(batch)
+        self.most = max(self.most, samples * len(batch))
         q = self.encode(batch)
         z = q.mean + q.stddev * torch.randn(samples, *q.mean.shape)
         prior = Normal(0.0, 1.0).log_prob(z).sum(-1)
@@ -151,6 +155,17 @@ def test_exactly_k_draws_an_example_are_made_for_the_bound(linear):
         probe = 2  # one example, twice, to see how wide the layers are
         assert model.draws == samples * n + elbo_draws + probe
         assert f"K = {samples}" in found.metrics["log_likelihood_nats"]["how"]
+
+
+def test_draws_are_decoded_in_chunks_that_fit_and_their_size_changes_no_total(linear, monkeypatch):
+    _, data = linear
+    wide = evaluate(Linear(data.spec), data.transform, data.spec, data, samples=400, baselines=False)
+    monkeypatch.setitem(FLOATS_AT_ONCE, "cpu", 1000)
+    model = Linear(data.spec)
+    tight = evaluate(model, data.transform, data.spec, data, samples=400, baselines=False)
+    assert model.most * data.spec.size <= 1000
+    a, b = (found.metrics["log_likelihood_nats"]["value"] for found in (wide, tight))
+    assert a == pytest.approx(b, abs=6 * wide.details["bound"]["monte_carlo_error_nats"])
 
 
 def test_the_gap_is_the_bound_minus_the_elbo_of_the_same_draws(linear):
@@ -299,10 +314,33 @@ def test_a_negative_number_of_draws_is_refused(digits):
 
 def test_one_row_is_measured_without_intervals():
     data = read("digits", seed=0)
-    data.parts["test"] = data.parts["test"].__class__(data.parts["test"].data[:1], data.parts["test"].index[:1])
+    rows = data.parts["test"]
+    data.parts["test"] = Resident(rows.data[:1], rows.index[:1])
     found = evaluate(small_vae(data.spec), data.transform, data.spec, data).metrics["elbo_nats"]
     assert found["value"] is not None
     assert found["low"] is None
+
+
+def test_a_model_of_nans_gives_measures_without_a_value_and_plain_json(digits):
+    model = small_vae(digits.spec)
+    with torch.no_grad():
+        for p in model.decoder.parameters():
+            p.fill_(math.nan)
+    found = evaluate(model, digits.transform, digits.spec, digits)
+    assert found.metrics["elbo_nats"]["value"] is None
+    assert found.metrics["elbo_nats"]["how"].endswith("not finite, no interval")
+    json.dumps([found.metrics, found.details], allow_nan=False)
+
+
+def test_items_without_a_label_are_left_out_of_neighbour_accuracy(digits):
+    rows = digits.parts["test"]
+    label = rows.label.clone()
+    label[:80] = -1
+    part = Resident(rows.data, rows.index, label)
+    data = replace(digits, parts={**digits.parts, "test": part})
+    found = evaluate(small_vae(data.spec), data.transform, data.spec, data)
+    assert found.metrics["neighbour_accuracy"]["n"] == 100
+    assert np.isnan(found.per_example["neighbour_accuracy"][:80]).all()
 
 
 def test_codes_for_the_map_carry_their_rows_and_labels(digits):

@@ -190,7 +190,7 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, ending: str) -> None:
     noise = np.random.default_rng(0).random((1000, 100), dtype=np.float32)
     large = outputs.Result(name="z", values=noise)
     if ending in (".png", ""):
-        large = outputs.Result(name="x", values=noise[:64].reshape(64, 1, 10, 10).repeat(12, 2).repeat(12, 3))
+        large = outputs.Result(name="x", values=noise.ravel()[: 60 * 40 * 40].reshape(60, 1, 40, 40))
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:

@@ -3,6 +3,7 @@ a weighted adversarial step, a windowed two-stage model with an averaged buffer,
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import torch
@@ -33,7 +34,7 @@ class Toy(Model):
 
 def net(*widths: int, last: type[nn.Module] | None = None) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for a, b in zip(widths[:-1], widths[1:], strict=True):
+    for a, b in itertools.pairwise(widths):
         layers += [nn.Linear(a, b), nn.Tanh()]
     return nn.Sequential(*layers[:-1], *([last()] if last else []))
 

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from elboroom.api import compare, datasets, fit, models
+    from elboroom import models
+    from elboroom.api import compare, datasets, fit
     from elboroom.core.errors import ElboroomError, InputError, Stopped, Unable
     from elboroom.estimator import Estimator
     from elboroom.run import Run, load
 
 _HOMES = {
     "fit": "elboroom.api",
-    "models": "elboroom.api",
     "datasets": "elboroom.api",
     "compare": "elboroom.api",
     "load": "elboroom.run",
@@ -46,6 +46,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "models":  # a package that can be called; once imported it is found without coming here
+        return importlib.import_module("elboroom.models")
     if name not in _HOMES:
         raise AttributeError(f"module 'elboroom' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)

@@ -124,23 +124,29 @@ class Estimator:
         """run.json's content and the weights, of a training that keeps no folder and so writes nothing."""
         from elboroom.data.reading import Reading
         from elboroom.data.source import read
-        from elboroom.fit import _accepts, _budget, _meta, _plan
-        from elboroom.plan import read_runtime
-        from elboroom.settings import checked
-        from elboroom.training import Training, configured
+        from elboroom.request import Request
+        from elboroom.training import Stopping, Training, configured
 
-        entry = registry.entry(self.model)
-        settings = checked(entry, self._settings)
-        budget = _budget(entry, {}, self.epochs, self.steps, 0)
-        runtime = read_runtime(self.device, self.precision, self.compile, self.threads, self.seed, 1)
-        data = read(rows, Reading(kind="table", scale=self.scale, split=(1.0, 0.0, 0.0)), seed=self.seed)
-        _accepts(entry, data)
-        networks = self._networks()
-        meta = _meta(entry, "", settings, data, budget, runtime, "", networks, None)
-        training = Training(meta, data, None, networks=networks)
-        _plan(training, budget, runtime, lambda event: None)
+        request = Request.of(
+            self.model,
+            reading=Reading(kind="table", scale=self.scale, split=(1.0, 0.0, 0.0)),
+            settings=self._settings,
+            epochs=self.epochs,
+            steps=self.steps,
+            device=self.device,
+            precision=self.precision,
+            compile=self.compile,
+            threads=self.threads,
+            seed=self.seed,
+            networks=self._networks(),
+        )
+        data = read(rows, request.reading, seed=self.seed)
+        request.accept(data)
+        meta = request.describe(data, "")
+        training = Training(meta, data, None, networks=request.networks)
+        request.plan(training, lambda event: None)
         with configured(meta):
-            training.drive(float("inf"))
+            training.drive(float("inf"), Stopping())
         meta.update(state="done", step=training.done, took_s=training.took_s())
         scaling = {f"data.{name}": x for name, x in data.transform.state_dict().items()}
         return meta, {**training.model.state_dict(), **scaling}

@@ -40,7 +40,7 @@ __all__ = ["Evaluation", "Reader", "evaluate", "held_out"]
 
 SAMPLES = 100  # draws of the importance-weighted bound where the user names none,
 EXAMPLES = 1000  # and then on at most this many examples,
-WORK = 1 << 30  # or as many as keep the decoder's widest layer under this many numbers, so that fit ends soon
+WORK = 1 << 29  # or as many as keep the decoder's widest layer under this many numbers, so that fit ends soon
 ITEMS = 2000  # neighbour measures compare every pair of these
 CODES = 10_000  # codes kept for the map of the report
 FLOATS_AT_ONCE = {"cpu": 1 << 22, "cuda": 1 << 28}  # of one layer's output: 16 MiB stays in cache; 1 GiB fills a card
@@ -101,7 +101,7 @@ def evaluate(
             simple = _fit_simple(model, spec, transform, train, reader, seed)
             found = _first_pass(model, spec, transform, reader, simple, batch_size)
             if isinstance(model, Bounds):
-                _second_pass(model, spec, reader, found, samples)
+                _second_pass(model, reader, found, samples)
     finally:
         model.train(was_training)
     found.split = name
@@ -176,7 +176,9 @@ def _first_pass(
     model: Model, spec: Spec, transform: Transform, reader: Reader, simple: _Simple, batch_size: int
 ) -> Found:
     found = Found(spec=spec, n=len(reader.rows), index=np.asarray(reader.rows.index))
-    found.draws = min(20, max(1, math.ceil(2000 / found.n)))
+    if isinstance(model, Bounds):  # few examples get more draws each, as far as the decoder's cost allows
+        found.widest = _widest(model, spec, reader)
+        found.draws = max(1, min(20, math.ceil(2000 / found.n), WORK // (8 * found.n * found.widest)))
     found.discrete = simple.discrete
     found.family = simple.independent.family if simple.independent else ""
     found.train_rows = simple.independent.rows if simple.independent else 0
@@ -260,12 +262,11 @@ def _compared(batch: Batch, guesses: dict[str, Tensor], found: Found, transform:
         found.columns.add(transform.undo(x), units, seen)
 
 
-def _second_pass(model: Bounds, spec: Spec, reader: Reader, found: Found, samples: int) -> None:
+def _second_pass(model: Bounds, reader: Reader, found: Found, samples: int) -> None:
     """Importance-weighted bounds: K draws an example in chunks that fit, each k of the curve from the same pass."""
     found.samples = samples or SAMPLES
-    widest = _widest(model, spec, reader)
-    at_once = max(1, FLOATS_AT_ONCE.get(reader.device.type, 1 << 22) // widest)
-    few = max(100, min(EXAMPLES, WORK // (SAMPLES * widest)))
+    at_once = max(1, FLOATS_AT_ONCE.get(reader.device.type, 1 << 22) // found.widest)
+    few = max(50, min(EXAMPLES, WORK // (SAMPLES * found.widest)))
     which = reader.choose(len(reader.rows) if samples else few, "bounds")
     found.bound_items = which.numpy()
     # many draws of few examples: the encoder, run once a chunk, then costs little beside the decoder

@@ -24,7 +24,7 @@ from elboroom.sheets import Sheet, reconstruction_sheet, sample_sheet
 if TYPE_CHECKING:
     from elboroom.training import Event, Training
 
-__all__ = ["finish", "preview", "pages", "write_evaluation"]
+__all__ = ["finish", "pages", "preview", "write_evaluation"]
 
 
 def finish(training: Training, progress: Callable[[Event], None]) -> None:
@@ -41,7 +41,11 @@ def finish(training: Training, progress: Callable[[Event], None]) -> None:
     write_evaluation(folder, found)
     part = held_out(training.dataset)
     rows = training.dataset.parts[part]
-    _picture(folder, "reconstructions.png", reconstruction_sheet(model, transform, spec, rows, seed=training.seed, split=part))
+    _picture(
+        folder,
+        "reconstructions.png",
+        reconstruction_sheet(model, transform, spec, rows, seed=training.seed, split=part),
+    )
     z = found.codes.get("z")
     if z is not None and z.shape[1] == 2 and spec.kind == "images":
         _picture(folder, "manifold.png", manifold(model, spec, codes=z).sheet())

@@ -88,7 +88,7 @@ class Inspection:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """One row a picture, for .npz and tables: z, and x as bytes of a picture or in the user's units."""
-        x = self.x.reshape(-1, *self.spec.shape)
+        x: NDArray[Any] = self.x.reshape(-1, *self.spec.shape)
         if self.spec.kind == "images":
             x = shown(x, self.spec)
         elif self.units is not None:

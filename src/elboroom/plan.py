@@ -7,7 +7,7 @@ clock, and is written into run.json with its reason; resume and the printed repe
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 from elboroom.core.errors import InputError
 from elboroom.engine.probe import Cost, eager_seconds
@@ -67,7 +67,7 @@ def read_runtime(device: str, precision: str, compile: str, threads: int, seed: 
     return Runtime(device=device, precision=precision, compile=compile, threads=threads, seed=seed, world=world)
 
 
-def chosen(asked: Runtime, costs: list[Cost], steps: int, wanted: Literal["auto", "fp32"]) -> tuple[Runtime, dict[str, str]]:
+def chosen(asked: Runtime, costs: list[Cost], steps: int, wanted: str) -> tuple[Runtime, dict[str, str]]:
     """The runtime with every "auto" decided, and the reason for each decision."""
     why: dict[str, str] = {}
     device = find_device(asked.device)
@@ -82,8 +82,10 @@ def chosen(asked: Runtime, costs: list[Cost], steps: int, wanted: Literal["auto"
         can = wanted == "auto" and has_bf16_products(device)
         out = replace(out, precision="bf16" if can and largest >= LARGE_PRODUCT else "fp32")
         why["precision"] = (
-            "the model asks for fp32" if wanted == "fp32"
-            else "this processor has no bf16 products" if not can
+            "the model asks for fp32"
+            if wanted == "fp32"
+            else "this processor has no bf16 products"
+            if not can
             else f"the largest product has {largest:.1e} operations; bf16 gains from {LARGE_PRODUCT:.0e}"
         )
     if asked.matmul == "auto":

@@ -25,7 +25,7 @@ from elboroom.core.abilities import ABILITIES, Decodes, Encodes, Samples
 from elboroom.core.errors import InputError, Unable
 from elboroom.core.model import Model
 from elboroom.core.spec import Spec
-from elboroom.data.source import Dataset, Reading, read, read_like
+from elboroom.data.source import Dataset, read_like
 from elboroom.data.stream import in_order
 from elboroom.data.transforms import Transform, transform_from_json
 from elboroom.engine.runtime import mix, seed_draws, seeded
@@ -124,7 +124,7 @@ class Run:
 
     def dataset(self) -> Dataset:
         """The run's own data, read again; refused where they changed."""
-        from elboroom.fit import same_data
+        from elboroom.fitting import same_data
 
         return same_data(self.meta, self._source)
 
@@ -144,7 +144,7 @@ class Run:
                 code = self._encode(raw)
                 means.append(code[0])
                 sds.append(code[1])
-                labels.append(raw["label"] if "label" in raw else None)
+                labels.append(raw.get("label"))
         label = None if any(x is None for x in labels) else torch.cat(labels).numpy()  # type: ignore[arg-type]
         return Codes(
             z=torch.cat(means).numpy(),
@@ -244,7 +244,7 @@ class Run:
 
     def resume(self, *, source: Any = None, steps: int = 0, progress: Callable[..., None] = lambda event: None) -> Run:
         """Go on to the end asked for, or `steps` further."""
-        from elboroom.fit import resume
+        from elboroom.fitting import resume
 
         return resume(self.path, source=self._source if source is None else source, steps=steps, progress=progress)
 
@@ -278,7 +278,9 @@ def load(
     folder = RunFolder.open(path)
     meta = folder.meta
     if not folder.weights.is_file():
-        raise InputError(f"{path}: the run has no weights yet (state: {meta['state']}); go on with: elboroom resume {path}")
+        raise InputError(
+            f"{path}: the run has no weights yet (state: {meta['state']}); go on with: elboroom resume {path}"
+        )
     if meta["networks"] == "own" and networks is None:
         raise InputError(f"{path} was made with networks of your own; pass them: load(path, networks={{...}})")
     kind = registry.load(meta["model"])

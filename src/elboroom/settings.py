@@ -22,7 +22,8 @@ def checked(entry: registry.Entry, given: dict[str, Any]) -> dict[str, Any]:
     for name in given:
         if name not in fields:
             raise InputError(
-                f"{entry.name} has no setting {name!r}{nearest(name, fields)}; `elboroom models {entry.name}` lists them"
+                f"{entry.name} has no setting {name!r}{nearest(name, fields)}; "
+                f"`elboroom models {entry.name}` lists them"
             )
     values = {f.name: f.default for f in entry.fields}
     for name, value in given.items():

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -32,7 +33,7 @@ from elboroom.engine.trace import Losses
 from elboroom.engine.train import Tick, train
 from elboroom.settings import build
 
-__all__ = ["Event", "Training", "evaluating", "stop_signals"]
+__all__ = ["Event", "Stopping", "Training", "configured", "evaluating", "stop_signals"]
 
 Event = dict[str, Any]
 EVALUATION_ROWS = 512
@@ -162,34 +163,33 @@ class Training:
 
     # -- driving ---------------------------------------------------------------------------------------------------
 
-    def drive(self, save_every: float) -> None:
+    def drive(self, save_every: float, stopping: Stopping) -> None:
         """Train from `done` to the end asked for, or raise Stopped with the last good state saved."""
         budget = self.meta["budget"]
         self.began = time.monotonic()
-        with stop_signals() as stopping:
-            for tick in train(
-                self.programs,
-                self.stream,
-                steps=budget["steps"],
-                planned=budget["planned_steps"],
-                seed=self.seed,
-                start=self.done,
-                every=budget["log_every"],
-                interrupted=lambda: _any_process(stopping.is_set(), self.meta["runtime"]["world"]),
-            ):
-                self.done = tick.step
-                if tick.failed:
-                    self.fail(tick)
-                self.record(tick)
-                over = tick.step == budget["steps"]
-                if over or tick.interrupted or time.monotonic() - self.saved_at >= save_every:
-                    self.save()
-                if tick.interrupted:
-                    raise Stopped(
-                        f"stopped by a signal at step {tick.step:,} of {budget['steps']:,}; the state is saved, "
-                        f"go on with: elboroom resume {self.meta['name']}",
-                        state="stopped",
-                    )
+        for tick in train(
+            self.programs,
+            self.stream,
+            steps=budget["steps"],
+            planned=budget["planned_steps"],
+            seed=self.seed,
+            start=self.done,
+            every=budget["log_every"],
+            interrupted=lambda: _any_process(stopping.asked, self.meta["runtime"]["world"]),
+        ):
+            self.done = tick.step
+            if tick.failed:
+                self.fail(tick)
+            self.record(tick)
+            over = tick.step == budget["steps"]
+            if over or tick.interrupted or time.monotonic() - self.saved_at >= save_every:
+                self.save()
+            if tick.interrupted:
+                raise Stopped(
+                    f"stopped by a signal at step {tick.step:,} of {budget['steps']:,}; the state is saved, "
+                    f"go on with: elboroom resume {self.meta['name']}",
+                    state="stopped",
+                )
 
     def record(self, tick: Tick) -> None:
         """One line of history; at the end of an epoch the held-out parts, the weights to keep and a sheet."""
@@ -207,14 +207,23 @@ class Training:
             self.keep(tick, row)
             self.preview(round(tick.epoch), over)
         self.folder.append(row)
-        self.progress({"kind": "tick", "step": tick.step, "steps": self.meta["budget"]["steps"], "epoch": tick.epoch,
-                       "epochs": self.meta["budget"]["steps"] / self.stream.steps_per_epoch, "logs": row})
+        self.progress(
+            {
+                "kind": "tick",
+                "step": tick.step,
+                "steps": self.meta["budget"]["steps"],
+                "epoch": tick.epoch,
+                "epochs": self.meta["budget"]["steps"] / self.stream.steps_per_epoch,
+                "logs": row,
+            }
+        )
 
     def loss_on(self, part: str) -> dict[str, float]:
-        """Means over a held-out part of each phase's loss and terms, at the end of every schedule, same draws each time."""
+        """Means of each phase's loss and terms over a part, as at the end of every schedule; always the same draws."""
         planned = self.meta["budget"]["planned_steps"]
         t = self.progress_tensor((planned - 1) / planned)
         sums: dict[str, Tensor] = {}
+        none = torch.zeros((), dtype=torch.float64, device=self.device)
         seen = 0
         with evaluating(self.model):
             for i, raw in enumerate(in_order(self.held_out[part], EVALUATION_ROWS)):
@@ -226,7 +235,7 @@ class Training:
                     prefix = "" if len(self.phases) == 1 else f"{phase.name}."
                     for name, value in {"loss_nats": loss, **logs}.items():
                         key = prefix + name
-                        sums[key] = sums.get(key, torch.zeros((), dtype=torch.float64, device=self.device)) + value * rows
+                        sums[key] = sums.get(key, none) + value * rows
         return {name: float(total) / seen for name, total in sums.items()}
 
     def keep(self, tick: Tick, row: dict[str, Any]) -> None:
@@ -307,20 +316,34 @@ def evaluating(model: Model) -> Iterator[None]:
         model.train(was)
 
 
-@contextmanager
-def stop_signals() -> Iterator[threading.Event]:
-    """SIGINT and SIGTERM set the event; the loop acts between two steps. A second signal ends the process at once."""
-    stopping = threading.Event()
+@dataclass
+class Stopping:
+    """What SIGINT and SIGTERM ask for. Between `drive`'s steps it is looked at; after them nothing is left to save."""
 
-    def handle(number: int, frame: object) -> None:
-        if stopping.is_set():
+    asked: bool = False
+    at_once: bool = False
+
+    def handle(self, number: int, frame: object) -> None:
+        """The first signal asks, or raises Stopped where `at_once` is set; a second one ends the process."""
+        if self.asked:
             os._exit(128 + number)
-        stopping.set()
+        self.asked = True
+        if self.at_once:
+            self.stop()
 
+    def stop(self) -> None:
+        """Leave what follows training, which can all be made again from the last state."""
+        raise Stopped("stopped by a signal after training; the state is saved, resume does the rest", state="stopped")
+
+
+@contextmanager
+def stop_signals() -> Iterator[Stopping]:
+    """SIGINT and SIGTERM ask for a stop inside."""
+    stopping = Stopping()
     if threading.current_thread() is not threading.main_thread():
         yield stopping
         return
-    before = {s: signal.signal(s, handle) for s in (signal.SIGINT, signal.SIGTERM)}
+    before = {s: signal.signal(s, stopping.handle) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stopping
     finally:

@@ -4,6 +4,7 @@ import errno
 import itertools
 import json
 import os
+import random
 import shutil
 import statistics
 import time
@@ -307,6 +308,46 @@ def test_a_second_damage_of_one_step_is_set_aside_beside_the_first(scratch: Path
         assert newest(scratch) == 1
     names = ["corrupt-step-0000000002", "corrupt-step-0000000002-2", "corrupt-step-0000000002-3", "step-0000000001"]
     assert sorted(os.listdir(scratch)) == names
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_any_history_of_saves_kills_damage_and_copies_leads_to_the_newest_good_state(
+    scratch: Path, exit_code: Exit, seed: int
+) -> None:
+    """A model of the folder beside the folder: after each act, what is read is what the model says may be there."""
+    chance = random.Random(seed)
+    folder, step = scratch / "c", 0
+    save(folder, 0, 10)
+    good = [0]  # steps of states on disk that nothing damaged, oldest first; the last two count
+    for _ in range(25):
+        act = chance.choice(["save", "kill", "kill", "damage", "again", "copy"])
+        before, step = good[-1], good[-1] + chance.randrange(1, 50)
+        match act:
+            case "save":
+                save(folder, step, 10)
+                good.append(step)
+            case "again":
+                save(folder, before, 10)
+            case "kill":
+
+                def child(step: int = step, k: int = chance.randrange(25)) -> None:
+                    with files.watched(killed_at(k)):
+                        save(folder, step, 10)
+
+                exit_code(child)
+            case "damage" if len(set(good[-2:])) == 2:
+                flip(folder / f"step-{before:010d}" / "state.safetensors", 20)
+                good.pop()
+            case "copy":
+                shutil.copytree(folder, scratch / "copy")
+                shutil.rmtree(folder)
+                (scratch / "copy").rename(folder)
+        Checkpoints(folder).clean()
+        found = newest(folder)
+        assert found == good[-1] or (act == "kill" and found == step), act
+        if found != good[-1]:
+            good.append(found)
+        good = [s for s in good if s in Checkpoints(folder).steps()]
 
 
 # ---- power loss --------------------------------------------------------------------------------------------------

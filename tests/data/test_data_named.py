@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -58,7 +60,7 @@ def test_without_file_and_network_the_message_says_what_to_put_where(tmp_path, m
     monkeypatch.setattr("urllib.request.urlopen", no_network)
     monkeypatch.setenv("ELBOROOM_DATA", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    with pytest.raises(InputError, match="put train-images-idx3-ubyte.gz, .* into .*mnist"):
+    with pytest.raises(InputError, match=r"put train-images-idx3-ubyte\.gz, .* into .*mnist"):
         read("mnist")
     assert not list(tmp_path.iterdir()), "nothing is left behind"
 
@@ -86,7 +88,7 @@ def test_shapes_move_and_grow_as_their_factors_say():
     down = (x.sum(2) * torch.arange(32)).sum(1) / mass
     for axis, place in ((3, right), (4, down)):
         means = [place[factors[:, axis] == k].mean() for k in range(data.factors[axis][1])]
-        assert all(a < b for a, b in zip(means, means[1:], strict=False))
+        assert all(a < b for a, b in pairwise(means))
     sizes = [mass[factors[:, 1] == k].mean() for k in range(3)]
     assert sizes[0] < sizes[1] < sizes[2]
     edge = torch.cat([x[:, 0], x[:, -1], x[:, :, 0], x[:, :, -1]])

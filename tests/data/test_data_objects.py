@@ -115,8 +115,8 @@ def test_scipy_sparse_stays_sparse():
     assert isinstance(data.parts["train"], Sparse)
     assert all_x(data) == pytest.approx(x.toarray())
     assert data.spec.scale == "standard"
+    bad = sparse.csr_array(([np.nan], ([3], [4])), shape=(9, 9))
     with pytest.raises(InputError, match="row 3, column"):
-        bad = sparse.csr_array(([np.nan], ([3], [4])), shape=(9, 9))
         read(bad)
 
 

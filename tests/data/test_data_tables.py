@@ -13,8 +13,9 @@ import torch
 from elboroom.core.errors import InputError
 from elboroom.data import Reading, read, transform_from_json
 
+CITY = ["Rome", "Bonn", "Oslo"]
 PEOPLE = "name,age,city,smoker,visits,weight\n" + "".join(
-    f"p{i},{20 + i % 50},{['Rome', 'Bonn', 'Oslo'][i % 3] if i % 7 else 'NA'},{i % 2},{i % 5},{'' if i % 11 == 0 else i * 1.5}\n"
+    f"p{i},{20 + i % 50},{CITY[i % 3] if i % 7 else 'NA'},{i % 2},{i % 5},{i * 1.5 if i % 11 else ''}\n"
     for i in range(200)
 )
 ALL = Reading(split=(1, 0, 0))

@@ -13,7 +13,6 @@ import torch
 import torch.distributed
 import torch.multiprocessing
 from torch import Tensor, nn
-from toys import TOYS, Noisy, Plain, Stream, Toy, TwoPlayers
 
 from elboroom.core.phase import Phase
 from elboroom.engine.probe import cost_of
@@ -22,11 +21,14 @@ from elboroom.engine.runtime import deterministic, mix, seed_draws
 from elboroom.engine.state import first_non_finite, restore_, state
 from elboroom.engine.trace import Losses, trace
 from elboroom.engine.train import train
+from toys import TOYS, Noisy, Plain, Stream, Toy, TwoPlayers
 
 STEPS = 20
 
 
-def assembled(model: Toy, form: str, dtype: torch.dtype, rank: int = 0, world: int = 1) -> tuple[Losses, list[Program], Stream]:
+def assembled(
+    model: Toy, form: str, dtype: torch.dtype, rank: int = 0, world: int = 1
+) -> tuple[Losses, list[Program], Stream]:
     losses = Losses(model, Plain())
     stream = Stream(dtype, rank=rank, world=world)
     raw, t = stream.rows(0), torch.zeros((), dtype=dtype)
@@ -206,7 +208,7 @@ def test_seeds_differ_by_step_phase_and_purpose() -> None:
 def test_every_term_of_the_loss_is_averaged_over_the_steps_since_the_last_reading() -> None:
     losses, programs, stream = assembled(fresh("noisy", torch.float32), "eager", torch.float32)
     means = []
-    for tick in train(programs, stream, steps=4, planned=4, seed=5, every=1):
+    for _ in train(programs, stream, steps=4, planned=4, seed=5, every=1):
         means.append(programs[0].means())
     losses, programs, stream = assembled(fresh("noisy", torch.float32), "eager", torch.float32)
     for tick in train(programs, stream, steps=4, planned=4, seed=5, every=4):

@@ -41,7 +41,9 @@ class Program:
             text=True,
             env={**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
         )
-        assert self._answer() == "ready"
+        if self._answer() != "ready":
+            self.close()
+            raise RuntimeError("the server did not start; what it said is above")
 
     def _answer(self) -> str:
         assert self.server.stdout is not None

@@ -115,6 +115,8 @@ def serve() -> None:
     warnings.simplefilter("ignore")
     import torch
 
+    import elboroom.fitting  # noqa: F401
+
     torch.set_num_threads(1)
     import_what_a_run_imports()
     print("ready", flush=True)

@@ -55,6 +55,11 @@ def moment(kind: str, reference: Reference, chance: random.Random) -> dict[str, 
     raise AssertionError(kind)
 
 
+def first_state(reference: Reference) -> int:
+    """The operation that puts the first checkpoint in its place."""
+    return next(n for n, o in enumerate(reference.operations) if o[1] == "rename" and "/step-" in o[3])
+
+
 def ended(program: Program, reference: Reference, run: Path) -> Outcome:
     """Go on to the end, as a user would: with `resume`, or with the same call where the run had not begun."""
     if (run / "run.json").is_file():
@@ -99,6 +104,39 @@ def test_a_killed_run_ends_with_the_same_bits(
     assert json.loads((run / "run.json").read_text())["state"] == "done"
     left = [p for p in run.rglob("*") if p.name.startswith((".tmp-", ".trash-"))]
     assert not left or first.code == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("autoencoder", "digits", "--epochs", "3"),
+        ("beta_vae", "digits", "--epochs", "3", "--dropout", "0.2"),
+        ("vae", "shapes", "--steps", "40", "--backbone", "conv", "--batch-size", "16"),
+        ("vae", "digits", "--epochs", "2", "--scale", "dynamic", "--split", "0.8,0,0.2"),
+        ("vae", "digits", "--epochs", "2", "--compile", "on"),
+    ],
+    ids=" ".join,
+)
+def test_every_model_and_way_to_run_survives_kills(
+    program: Program, run: Path, memory: Path, digest: Digest, words: tuple[str, ...]
+) -> None:
+    plain = {"--threads": "1", "--device": "cpu", "--precision": "fp32", "--compile": "off", "--save-every": "0.0001"}
+    call = ["fit", *words, *(word for flag, value in plain.items() if flag not in words for word in (flag, value))]
+    whole = memory / "whole"
+    shutil.rmtree(whole, ignore_errors=True)
+    first = program(*call, "--run", whole, record=str(memory / "operations of another"))
+    assert first.code == 0, first.said
+    operations = json.loads((memory / "operations of another").read_text())
+    begun = next(n for n, o in enumerate(operations) if o[1] == "rename" and "/step-" in o[3]) + 2
+    for seed in range(3):
+        shutil.rmtree(run, ignore_errors=True)
+        at = random.Random(seed).randrange(begun, len(operations))
+        assert program(*call, "--run", run, at=at).code == KILLED
+        last = program("resume", run)
+        assert last.code == 0, last.said
+        assert digest(run) == digest(whole)
+    shutil.rmtree(whole)
 
 
 # ---- the battery can fail ----------------------------------------------------------------------------------------
@@ -215,8 +253,7 @@ def test_a_stopped_run_says_so_exits_with_4_and_resumes_to_the_same_bits(
     plan = moment(kind, reference, chance)
     if kind == "any moment":  # between the first checkpoint and the last: in training
         times = [o[0] for o in reference.operations if o[1] == "rename" and "/step-" in o[3]]
-        at = next(n for n, o in enumerate(reference.operations) if o[1] == "rename" and "/step-" in o[3])
-        plan = {"at": at, "after_s": chance.uniform(0, times[-1] - times[0])}
+        plan = {"at": first_state(reference), "after_s": chance.uniform(0, times[-1] - times[0])}
     first = program(*reference.words, "--run", run, signals=[number], **{"after_s": 0.0, **plan})
     assert first.code in (4, 0), first.said
     assert first.to_exit_s < 5
@@ -241,18 +278,25 @@ def test_a_second_signal_ends_at_once_and_nothing_is_lost(
 # ---- the disk ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("trial", range(4))
-def test_a_disk_that_fills_up_stops_the_run_and_room_lets_it_go_on(
-    program: Program, reference: Reference, run: Path, digest: Digest, trial: int
+@pytest.mark.parametrize(
+    ("fault", "code", "says"),
+    [
+        (errno.ENOSPC, 4, "No space left"),
+        (errno.EIO, 4, "Input/output error"),
+        (errno.EROFS, 2, "Read-only file system"),
+        (errno.ENOENT, 2, "No such file or directory"),
+    ],
+)
+def test_a_disk_that_fails_in_the_middle_ends_the_run_in_words_and_once_mended_it_goes_on(
+    program: Program, reference: Reference, run: Path, digest: Digest, fault: int, code: int, says: str
 ) -> None:
-    chance = random.Random(trial)
-    begun = next(n for n, o in enumerate(reference.operations) if o[1] == "rename" and "/step-" in o[3]) + 2
-    first = program(
-        *reference.words, "--run", run, at=chance.randrange(begun, len(reference.operations)), errno=errno.ENOSPC
-    )
-    assert first.code == 4 and "No space left" in first.said and "Traceback" not in first.said, first.said
+    chance = random.Random(fault)
+    begun = next(n for n, o in enumerate(reference.operations) if o[1] == "rename" and "/run.json" in o[3]) + 2
+    at = chance.randrange(max(begun, first_state(reference) + 2), len(reference.operations))
+    first = program(*reference.words, "--run", run, at=at, errno=fault)
+    assert first.code == code and says in first.said and "Traceback" not in first.said, first.said
     assert not [p for p in run.rglob("*") if p.name.startswith(".tmp-")]
-    last = ended(program, reference, run)
+    last = program("resume", run)
     assert last.code == 0, last.said
     assert_equal(digest(run), reference)
 

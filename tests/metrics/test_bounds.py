@@ -138,7 +138,7 @@ def test_the_bound_at_5000_is_within_three_standard_errors_of_the_exact_log_like
 def test_the_stated_error_of_the_bound_is_its_spread_over_repeats():
     model = Linear()
     rng = np.random.default_rng(1)
-    runs = [importance_bounds(lambda n: model.log_weights(n, rng), 500, chunk=500) for _ in range(120)]
+    runs = [importance_bounds(lambda n: model.log_weights(n, rng), 300, chunk=300) for _ in range(100)]
     spread = np.stack([run.log_likelihood.numpy() for run in runs]).std(0, ddof=1)
     stated = np.stack([run.error.numpy() for run in runs]).mean(0)
     assert np.median(stated / spread) == pytest.approx(1, abs=0.15)

@@ -27,7 +27,7 @@ def test_the_mean_of_many_gets_the_normal_interval():
 
 
 def test_few_values_get_students_t():
-    x = np.array([1.0, 2.0, 4.0, 7.0])
+    x = np.array([-1.0, 2.0, 4.0, 7.0])
     got = mean_interval(x)
     low, high = stats.t.interval(0.95, 3, loc=x.mean(), scale=stats.sem(x))
     assert (got.low, got.high) == pytest.approx((low, high))
@@ -83,6 +83,12 @@ def test_a_ratio_of_equal_counts_is_the_mean():
     x = np.random.default_rng(2).normal(size=200)
     a, b = ratio_interval(x * 7, np.full(200, 7.0)), mean_interval(x)
     assert (a.value, a.low, a.high) == pytest.approx((b.value, b.low, b.high))
+
+
+def test_a_mean_of_squares_has_no_interval_below_zero():
+    got = mean_interval([0.0, 0.1, 90.0])
+    assert got.low == 0.0 < got.value < got.high
+    assert mean_interval([-1.0, 0.1, 90.0]).low < -1
 
 
 def test_paired_differences_are_tighter_than_unpaired_ones():

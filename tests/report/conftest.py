@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -92,70 +93,180 @@ def measure(value: float, half: float, unit: str, how: str, **more: Any) -> dict
 def metrics() -> dict[str, Any]:
     alone = {"name": "independent pixels", "value": 0.97531, "low": 0.9731, "high": 0.9775}
     return {
-        "bits_per_dim": measure(0.5231842918273, 0.00197, "bits/dim", "ELBO, 1 draw of z an example; normal interval",
-                                references=[alone, {"name": "uniform", "value": 4.0, "low": None, "high": None}]),
-        "elbo_nats": measure(-284.31, 0.41, "nats", "ELBO, 1 draw of z an example",
-                             references=[{"name": "independent pixels", "value": -530.01, "low": -531.2, "high": -528.8}]),
-        "log_likelihood_nats": measure(-280.62, 0.39, "nats", "importance-weighted, K = 100, effective samples 31 (median)",
-                                       references=[{"name": "ELBO", "value": -284.31, "low": -284.7, "high": -283.9}]),
+        "bits_per_dim": measure(
+            0.5231842918273,
+            0.00197,
+            "bits/dim",
+            "ELBO, 1 draw of z an example; normal interval",
+            references=[alone, {"name": "uniform", "value": 4.0, "low": None, "high": None}],
+        ),
+        "elbo_nats": measure(
+            -284.31,
+            0.41,
+            "nats",
+            "ELBO, 1 draw of z an example",
+            references=[{"name": "independent pixels", "value": -530.01, "low": -531.2, "high": -528.8}],
+        ),
+        "log_likelihood_nats": measure(
+            -280.62,
+            0.39,
+            "nats",
+            "importance-weighted, K = 100, effective samples 31 (median)",
+            references=[{"name": "ELBO", "value": -284.31, "low": -284.7, "high": -283.9}],
+        ),
         "posterior_gap_nats": measure(3.69, 0.11, "nats", "log-likelihood less ELBO over the same examples"),
         "rate_nats": measure(31.04, 0.11, "nats", "KL to N(0, I), closed form"),
         "distortion_nats": measure(253.27, 0.88, "nats", "−log p(x given z), 1 draw"),
-        "reconstruction_mse": measure(0.010812, 0.00009, "mean over pixels", "decoded mean of the mean code",
-                                      references=[{"name": "PCA, 20 axes", "value": 0.0257, "low": 0.0255, "high": 0.0259}]),
-        "active_units": {"value": 17, "low": None, "high": None, "unit": "dimensions", "n": 10000, "split": "test",
-                         "how": "mean rate above 0.01 nats"},
-        "neighbour_accuracy": {"value": 0.961, "low": 0.952, "high": 0.9682, "unit": "share", "n": 2000, "split": "test",
-                               "how": "5 nearest codes, leave one out", "references": [
-                                   {"name": "PCA, 20 axes", "value": 0.955, "low": 0.945, "high": 0.963}]},
-    }  # fmt: skip
+        "reconstruction_mse": measure(
+            0.010812,
+            0.00009,
+            "mean over pixels",
+            "decoded mean of the mean code",
+            references=[{"name": "PCA, 20 axes", "value": 0.0257, "low": 0.0255, "high": 0.0259}],
+        ),
+        "active_units": {
+            "value": 17,
+            "low": None,
+            "high": None,
+            "unit": "dimensions",
+            "n": 10000,
+            "split": "test",
+            "how": "mean rate above 0.01 nats",
+        },
+        "neighbour_accuracy": {
+            "value": 0.961,
+            "low": 0.952,
+            "high": 0.9682,
+            "unit": "share",
+            "n": 2000,
+            "split": "test",
+            "how": "5 nearest codes, leave one out",
+            "references": [{"name": "PCA, 20 axes", "value": 0.955, "low": 0.945, "high": 0.963}],
+        },
+    }
 
 
 def details(rng: np.random.Generator) -> dict[str, Any]:
     rates = [max(0.0, 3.1 - 0.16 * i) if i < 17 else 0.002 for i in range(20)]
     order = rng.permutation(20)
-    bound = [{"k": k, "value": -280.62 - 3.69 / k**0.55, "low": -281.02 - 3.69 / k**0.55, "high": -280.2 - 3.69 / k**0.55,
-              "ess": 1 + k * 0.31} for k in (1, 2, 5, 10, 50, 100)]  # fmt: skip
+    bound = [
+        {
+            "k": k,
+            "value": -280.62 - 3.69 / k**0.55,
+            "low": -281.02 - 3.69 / k**0.55,
+            "high": -280.2 - 3.69 / k**0.55,
+            "ess": 1 + k * 0.31,
+        }
+        for k in (1, 2, 5, 10, 50, 100)
+    ]
     return {
         "rate_by_dimension": [{"value": rates[i], "low": rates[i] * 0.97, "high": rates[i] * 1.03} for i in order],
         "bound_by_samples": bound,
         "checks": [
-            {"name": "posterior_collapse", "level": "warn", "value": 0.15, "threshold": 0.0, "since_step": 1680,
-             "why": "3 of 20 latent dimensions carry less than 0.01 nats (z3, z9, z12)",
-             "try": "--latent 17 loses nothing; or a beta below 1 to use more of them"},
-            {"name": "nonfinite", "level": "ok", "value": 0.0, "threshold": 0.0, "since_step": None,
-             "why": "all 3,520 logged values are finite", "try": ""},
-            {"name": "overfitting", "level": "ok", "value": 0.001, "threshold": 0.02, "since_step": None,
-             "why": "valid/loss_nats ends 0.1 % of its gain above its best", "try": ""},
+            {
+                "name": "posterior_collapse",
+                "level": "warn",
+                "value": 0.15,
+                "threshold": 0.0,
+                "since_step": 1680,
+                "why": "3 of 20 latent dimensions carry less than 0.01 nats (z3, z9, z12)",
+                "try": "--latent 17 loses nothing; or a beta below 1 to use more of them",
+            },
+            {
+                "name": "nonfinite",
+                "level": "ok",
+                "value": 0.0,
+                "threshold": 0.0,
+                "since_step": None,
+                "why": "all 3,520 logged values are finite",
+                "try": "",
+            },
+            {
+                "name": "overfitting",
+                "level": "ok",
+                "value": 0.001,
+                "threshold": 0.02,
+                "since_step": None,
+                "why": "valid/loss_nats ends 0.1 % of its gain above its best",
+                "try": "",
+            },
         ],
-    }  # fmt: skip
+    }
 
 
 def meta(name: str) -> dict[str, Any]:
     return {
-        "format": "elboroom-run", "schema_version": 1, "created_by": "elboroom 0.1.0", "name": name, "model": "vae",
-        "settings": {"backbone": "conv", "latent": 20, "hidden": [], "activation": "gelu", "dropout": 0.0,
-                     "likelihood": "auto", "batch_size": 128, "lr": 0.001},
-        "preset": "course-conv", "networks": "built-in",
+        "format": "elboroom-run",
+        "schema_version": 1,
+        "created_by": "elboroom 0.1.0",
+        "name": name,
+        "model": "vae",
+        "settings": {
+            "backbone": "conv",
+            "latent": 20,
+            "hidden": [],
+            "activation": "gelu",
+            "dropout": 0.0,
+            "likelihood": "auto",
+            "batch_size": 128,
+            "lr": 0.001,
+        },
+        "preset": "course-conv",
+        "networks": "built-in",
         "data": {
-            "name": "mnist", "source": "mnist",
-            "spec": {"kind": "images", "shape": [1, 28, 28], "scale": "levels:16", "levels": 16, "low": 0.0, "high": 15.0,
-                     "columns": [], "classes": [str(k) for k in range(10)], "masked": False},
-            "reading": {"kind": "images", "scale": "levels:16", "size": None, "channels": 1, "label": "", "strict": False},
-            "fingerprint": "8d3f09b4c1aa7e", "problems": [],
-            "split": {"how": "the set's own test part; 10 % of train to validation",
-                      "counts": {"train": 54000, "valid": 6000, "test": 10000}, "seed": 7},
+            "name": "mnist",
+            "source": "mnist",
+            "spec": {
+                "kind": "images",
+                "shape": [1, 28, 28],
+                "scale": "levels:16",
+                "levels": 16,
+                "low": 0.0,
+                "high": 15.0,
+                "columns": [],
+                "classes": [str(k) for k in range(10)],
+                "masked": False,
+            },
+            "reading": {
+                "kind": "images",
+                "scale": "levels:16",
+                "size": None,
+                "channels": 1,
+                "label": "",
+                "strict": False,
+            },
+            "fingerprint": "8d3f09b4c1aa7e",
+            "problems": [],
+            "split": {
+                "how": "the set's own test part; 10 % of train to validation",
+                "counts": {"train": 54000, "valid": 6000, "test": 10000},
+                "seed": 7,
+            },
             "transform": {"scale": "levels:16"},
         },
         "budget": {"epochs": 80, "steps": 33600, "planned_steps": 33600, "steps_per_epoch": 420, "batch_size": 128},
-        "runtime": {"device": "cpu", "precision": "fp32", "compile": "off", "threads": 2, "seed": 7, "matmul": "default"},
-        "choices": {"precision": "this processor has no bf16 products", "threads": "a step has 2.1e+09 operations; below "
-                    "2e+07 one thread is quicker"},
+        "runtime": {
+            "device": "cpu",
+            "precision": "fp32",
+            "compile": "off",
+            "threads": 2,
+            "seed": 7,
+            "matmul": "default",
+        },
+        "choices": {
+            "precision": "this processor has no bf16 products",
+            "threads": "a step has 2.1e+09 operations; below 2e+07 one thread is quicker",
+        },
         "versions": {"elboroom": "0.1.0", "torch": "2.13.0", "numpy": "2.4.6", "python": "3.11.7"},
         "command": "elboroom fit vae mnist --preset course-conv --threads 2 --seed 7 --run runs/" + name,
-        "started": "2026-11-20T13:21:08+00:00", "took_s": 2461.3, "state": "done", "why": "", "step": 33600,
-        "parameters": 270616, "kept": {"step": 30240, "epoch": 72.0, "measure": "valid/loss_nats", "value": 283.6},
-    }  # fmt: skip
+        "started": "2026-11-20T13:21:08+00:00",
+        "took_s": 2461.3,
+        "state": "done",
+        "why": "",
+        "step": 33600,
+        "parameters": 270616,
+        "kept": {"step": 30240, "epoch": 72.0, "measure": "valid/loss_nats", "value": 283.6},
+    }
 
 
 def write_run(folder: Path) -> Path:
@@ -177,11 +288,22 @@ def write_table_run(folder: Path) -> Path:
     about = meta(folder.name)
     names = ["age", "income", "height", "visits", "smoker", "region"]
     kinds = ["real", "real", "real", "count", "binary", "categorical"]
-    columns = [{"name": n, "kind": k, "categories": ["north", "south"] if k == "categorical" else []}
-               for n, k in zip(names, kinds, strict=True)]  # fmt: skip
+    columns = [
+        {"name": n, "kind": k, "categories": ["north", "south"] if k == "categorical" else []}
+        for n, k in zip(names, kinds, strict=True)
+    ]
     about["data"]["name"], about["data"]["source"] = "people.csv", "people.csv"
-    about["data"]["spec"] |= {"kind": "table", "shape": [6], "scale": "standard", "levels": 0, "low": None, "high": None,
-                              "columns": columns, "classes": [], "masked": True}  # fmt: skip
+    about["data"]["spec"] |= {
+        "kind": "table",
+        "shape": [6],
+        "scale": "standard",
+        "levels": 0,
+        "low": None,
+        "high": None,
+        "columns": columns,
+        "classes": [],
+        "masked": True,
+    }
     about["data"]["problems"] = ["people.csv: 14 of 6,000 cells are missing and were masked (columns age, income)"]
     about["data"]["split"] = {"how": "by seed", "counts": {"train": 800, "valid": 100, "test": 100}, "seed": 0}
     about["settings"]["latent"] = 4
@@ -195,8 +317,14 @@ def write_table_run(folder: Path) -> Path:
         if column["kind"] == "categorical":
             entry |= {"accuracy_model": 0.81, "accuracy_mean": 0.61}
         else:
-            entry |= {"mae_model": rng.random() + 1, "mae_pca": rng.random() + 1, "mae_mean": 2.5, "r2_model": 0.7,
-                      "r2_pca": 0.8, "r2_mean": 0.0}  # fmt: skip
+            entry |= {
+                "mae_model": rng.random() + 1,
+                "mae_pca": rng.random() + 1,
+                "mae_mean": 2.5,
+                "r2_model": 0.7,
+                "r2_pca": 0.8,
+                "r2_mean": 0.0,
+            }
         entries.append(entry)
     (folder / "details.json").write_text(json.dumps({"columns": entries}))
     (folder / "media").mkdir()
@@ -208,14 +336,23 @@ def write_table_run(folder: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def vae_run(tmp_path: Path) -> Path:
-    return write_run(tmp_path / "vae-mnist-7")
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Both runs, written once; each test gets a copy."""
+    folder = tmp_path_factory.mktemp("runs")
+    write_run(folder / "vae-mnist-7")
+    write_table_run(folder / "vae-people-1")
+    return folder
 
 
 @pytest.fixture
-def table_run(tmp_path: Path) -> Path:
-    return write_table_run(tmp_path / "vae-people-1")
+def vae_run(runs: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(runs / "vae-mnist-7", tmp_path / "vae-mnist-7"))
+
+
+@pytest.fixture
+def table_run(runs: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(runs / "vae-people-1", tmp_path / "vae-people-1"))
 
 
 @pytest.fixture

@@ -15,12 +15,12 @@ from elboroom.core.batch import Batch
 
 __all__ = ["PCA", "rows_for_pca"]
 
-FLOATS = 1 << 26  # 268 MB of float32 at most are gathered for the fit
+FLOATS = 1 << 25  # 134 MB of float32 at most are gathered for the fit
 ROWS = 20_000
 
 
 def rows_for_pca(size: int) -> int:
-    """How many training rows the fit may see: at most 20,000, and 268 MB."""
+    """How many training rows the fit may see: at most 20,000, and 134 MB."""
     return max(2, min(ROWS, FLOATS // max(1, size)))
 
 

@@ -23,16 +23,16 @@ SMOOTHING = 0.5  # added to every count (Krichevsky & Trofimov 1981), so that no
 
 
 class Marginals(ABC):
-    """One distribution for each of D positions. Sums are float64; a missing cell enters none of them."""
+    """One distribution for each of D positions. Sums are float64; a missing cell, which holds 0, enters none."""
 
     def __init__(self, positions: int) -> None:
         self.count = torch.zeros(positions, dtype=torch.float64)
         self.total = torch.zeros(positions, dtype=torch.float64)
 
-    def add(self, x_BD: Tensor, seen_BD: Tensor) -> None:
-        """Takes a batch of float64 values."""
-        self.count += seen_BD.sum(0)
-        self.total += (x_BD * seen_BD).sum(0)
+    def add(self, x_BD: Tensor, seen_BD: Tensor | None) -> None:
+        """Takes a batch; what was not seen holds 0. None: all was seen."""
+        self.count += len(x_BD) if seen_BD is None else seen_BD.sum(0)
+        self.total += x_BD.sum(0, dtype=torch.float64)
 
     @property
     def mean(self) -> Tensor:
@@ -61,11 +61,11 @@ class CategoricalMarginals(Marginals):
         self.most = int(levels_D.max())
         self.histogram = torch.zeros(len(levels_D), self.most, dtype=torch.float64)
 
-    def add(self, x_BD: Tensor, seen_BD: Tensor) -> None:
+    def add(self, x_BD: Tensor, seen_BD: Tensor | None) -> None:
         super().add(x_BD, seen_BD)
         slot = torch.arange(x_BD.shape[1]) * self.most + x_BD.long().clamp(0, self.most - 1)
-        found = torch.bincount(slot.reshape(-1)[seen_BD.reshape(-1).bool()], minlength=self.histogram.numel())
-        self.histogram += found.reshape(self.histogram.shape)
+        slot = slot.reshape(-1) if seen_BD is None else slot[seen_BD]
+        self.histogram += torch.bincount(slot, minlength=self.histogram.numel()).reshape(self.histogram.shape)
 
     @property
     def mode(self) -> Tensor:
@@ -87,9 +87,9 @@ class GaussianMarginals(Marginals):
         super().__init__(positions)
         self.square = torch.zeros(positions, dtype=torch.float64)
 
-    def add(self, x_BD: Tensor, seen_BD: Tensor) -> None:
+    def add(self, x_BD: Tensor, seen_BD: Tensor | None) -> None:
         super().add(x_BD, seen_BD)
-        self.square += (x_BD.square() * seen_BD).sum(0)
+        self.square += x_BD.double().square().sum(0)
 
     @property
     def variance(self) -> Tensor:
@@ -148,7 +148,7 @@ class Independent:
             x, seen = _flat(batch)
             self.rows += len(x)
             for index, marginals in self.parts:
-                marginals.add(x[:, index], seen[:, index])
+                marginals.add(_columns(x, index), None if seen is None else _columns(seen, index))
         return self
 
     def log_prob(self, batch: Batch) -> Tensor:
@@ -156,8 +156,10 @@ class Independent:
         x, seen = _flat(batch)
         out = torch.zeros(len(x), dtype=torch.float64)
         for index, marginals in self.parts:
-            terms = marginals.log_prob(x[:, index])
-            out += torch.where(seen[:, index].bool(), terms, torch.zeros_like(terms)).sum(1)
+            terms = marginals.log_prob(_columns(x, index).double())
+            if seen is not None:
+                terms = torch.where(_columns(seen, index), terms, torch.zeros_like(terms))
+            out += terms.sum(1)
         return out
 
     @property
@@ -177,11 +179,17 @@ def uniform_nats(spec: Spec) -> float:
     return -spec.size * math.log(spec.levels)
 
 
-def _flat(batch: Batch) -> tuple[Tensor, Tensor]:
-    x = batch.x.detach().reshape(len(batch), -1).cpu().double()
+def _flat(batch: Batch) -> tuple[Tensor, Tensor | None]:
+    x = batch.x.detach().reshape(len(batch), -1).cpu()
     if batch.observed is None:
-        return x, torch.ones_like(x)
-    return x, batch.observed.reshape(len(batch), -1).cpu().double()
+        return x, None
+    seen = batch.observed.reshape(len(batch), -1).cpu()
+    return torch.where(seen, x, torch.zeros_like(x)), seen
+
+
+def _columns(x: Tensor, index: Tensor) -> Tensor:
+    """Those of one kind; all of them are not copied."""
+    return x if len(index) == x.shape[1] else x[:, index]
 
 
 def _parts(spec: Spec, family: str) -> list[tuple[Tensor, Marginals]]:

@@ -100,7 +100,7 @@ class Compare(Verb):
 
         if args.out is not None:
             outputs.check_page(args.out, force=args.force)
-        from elboroom.compare import compare, table
+        from elboroom.comparison import compare, table
         from elboroom.run import load
 
         found = compare([load(path) for path in args.RUN], args.data)

@@ -51,7 +51,7 @@ class Fit(Verb):
             given = _merged(_from_file(args.config, entry, args.DATA), given)
         if given.get("from_run") is not None:
             RunFolder.open(given["from_run"])  # refused before hours of reading data
-        from elboroom.fit import fit
+        from elboroom.fitting import fit
 
         progress = Progress()
         command = shlex.join(["elboroom", "fit", *self.words])
@@ -85,7 +85,7 @@ class Resume(Verb):
         parser.add_argument("--steps", type=steps_added, default=0, metavar="+N", help="steps beyond the plan")
 
     def run(self, args: argparse.Namespace) -> Answer:
-        from elboroom.fit import resume
+        from elboroom.fitting import resume
 
         progress = Progress()
         return _trained(progress, args.RUN, lambda: resume(args.RUN, steps=args.steps, progress=progress))

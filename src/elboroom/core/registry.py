@@ -211,7 +211,11 @@ def _config_fields(lineage: list[tuple[_Source, ast.ClassDef]]) -> tuple[Field, 
         for item in node.body:
             if isinstance(item, ast.ClassDef) and item.name == "Config":
                 return tuple(_fields_of(source, item).values())
-            if isinstance(item, ast.Assign | ast.AnnAssign) and _names_config(item) and isinstance(item.value, ast.Name):
+            if (
+                isinstance(item, ast.Assign | ast.AnnAssign)
+                and _names_config(item)
+                and isinstance(item.value, ast.Name)
+            ):
                 owner = source.lineage(item.value.id)
                 return tuple(_fields_of(*owner[0]).values()) if owner else ()
     return ()

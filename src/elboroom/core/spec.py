@@ -34,7 +34,8 @@ class Spec:
     shape: tuple[int, ...]
     """images: (channels, height, width); table: (columns,)."""
     scale: str
-    """How raw values became x: unit, symmetric, column, levels:K, binary, dynamic, standard, robust, log1p, counts, none."""
+    """How raw values became x. images: unit, symmetric, column, levels:K, binary, dynamic; tables: standard, robust,
+    log1p, counts, none."""
     levels: int = 0
     """Number of grey levels where x holds whole numbers 0 .. levels-1; 0 where x is not discrete."""
     low: float = -math.inf

@@ -12,6 +12,7 @@ import struct
 import zipfile
 import zlib
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO, Any
 
 import numpy as np
@@ -109,7 +110,10 @@ def _header(file: IO[bytes], where: str) -> tuple[tuple[int, ...], bool, np.dtyp
     read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
     if read is None:
         raise InputError(f"{where}: is of .npy version {version[0]}.{version[1]}; save it as plain numbers again")
-    shape, fortran, dtype = read(file)
+    try:
+        shape, fortran, dtype = read(file)
+    except (ValueError, SyntaxError, TokenError, TypeError, OverflowError, RecursionError) as error:
+        raise InputError(f"{where}: its header is damaged: {' '.join(str(error).split())[:200]}") from error
     if dtype.hasobject:
         raise InputError(f"{where}: holds Python objects, which can run code when read; save plain numbers")
     if min(shape, default=1) < 0:

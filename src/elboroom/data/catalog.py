@@ -6,7 +6,9 @@ Nothing here is embedded: `digits` comes with scikit-learn, `shapes` is drawn, t
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import importlib.util
 import os
 import tempfile
 import urllib.error
@@ -68,12 +70,17 @@ def find(name: str) -> tuple[Entry, str] | None:
 
 
 def _digits(options: str, size: tuple[int, int] | None) -> Content:
-    from sklearn.datasets import load_digits
-
-    found = load_digits()
-    x = found.images.astype(np.uint8)[:, None]
+    # the file is read without importing scikit-learn, which takes a second or more
+    found = importlib.util.find_spec("sklearn")
+    folders = [] if found is None else found.submodule_search_locations or []
+    path = next((p for f in folders if (p := Path(f) / "datasets" / "data" / "digits.csv.gz").is_file()), None)
+    if path is None:
+        raise InputError("digits comes with scikit-learn, which is not whole here: pip install scikit-learn")
+    with gzip.open(path, "rt") as file:
+        table = np.array([line.split(",") for line in file], dtype=np.float64).astype(np.uint8)
+    x = table[:, :-1].reshape(-1, 1, 8, 8)
     return Content(
-        "images", x, white=16.0, label=found.target.astype(np.int64), classes=tuple(str(n) for n in found.target_names)
+        "images", x, white=16.0, label=table[:, -1].astype(np.int64), classes=tuple(str(n) for n in range(10))
     )
 
 

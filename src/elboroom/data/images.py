@@ -13,9 +13,10 @@ import warnings
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
 
@@ -40,6 +41,7 @@ PARTS = {"train": 0, "training": 0, "valid": 1, "val": 1, "validation": 1, "test
 GREY = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L")
 SKIPPED_SHARE = 0.1
 FALLBACK_SIZE = (64, 64)
+BATCH = 1024
 
 
 @dataclass(frozen=True)
@@ -123,17 +125,21 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Callable[[], I
     return lambda: io.BytesIO(archive.read(member))
 
 
+def _batches(pictures: list[Picture]) -> Iterable[list[Picture]]:
+    return (pictures[at : at + BATCH] for at in range(0, len(pictures), BATCH))
+
+
 def _labelled(pictures: list[Picture], where: str, reading: Reading, like: Spec | None, other: Counter[str]) -> Content:
     """Decode, then read parts and classes from the folders the files lie in."""
     if reading.label:
         raise InputError(f"--label {reading.label}: labels of image files are their sub-folders; leave the flag out")
-    content, kept = decode_all(pictures, where, reading, like)
+    content, kept = decode_all(lambda: _batches(pictures), where, reading, like)
     if other:
         listed = ", ".join(f"{n} {ending}" for ending, n in other.most_common(4))
         content.problems.append(
             f"{sum(other.values())} files are no images by their ending and were left out: {listed}"
         )
-    paths = [PurePosixPath(p.name).parts[:-1] for p in kept]
+    paths = [PurePosixPath(name).parts[:-1] for name in kept]
     while len({p[:1] for p in paths}) == 1 and paths[0] and paths[0][0].lower() not in PARTS:
         if len({p[1:2] for p in paths}) == 1 and not any(p[1:] for p in paths):
             break
@@ -142,7 +148,7 @@ def _labelled(pictures: list[Picture], where: str, reading: Reading, like: Spec 
     if first <= set(PARTS) and any(PARTS[name] == 0 for name in first):
         content.own = np.array([PARTS[p[0].lower()] for p in paths], np.int8)
         paths = [p[1:] for p in paths]
-    content.identifiers["file"] = np.array([p.name for p in kept], dtype=object)
+    content.identifiers["file"] = np.array(kept, dtype=object)
     if all(paths):
         names, label = np.unique([p[0] for p in paths], return_inverse=True)
         if len(names) > CLASSES:
@@ -154,33 +160,39 @@ def _labelled(pictures: list[Picture], where: str, reading: Reading, like: Spec 
 
 
 def decode_all(
-    pictures: list[Picture], where: str, reading: Reading, like: Spec | None
-) -> tuple[Content, list[Picture]]:
-    """All pictures in one size and number of channels, as bytes; and those that could be read, in order."""
+    batches: Callable[[], Iterable[Sequence[Picture]]], where: str, reading: Reading, like: Spec | None
+) -> tuple[Content, list[str]]:
+    """All pictures in one size and number of channels, as bytes; and the names of those that could be read, in order.
+
+    The batches are walked twice, once for sizes and once for pixels, so that no more than one is held encoded.
+    """
     skipped: dict[str, str] = {}
     with warnings.catch_warnings(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         warnings.simplefilter("ignore")  # Pillow warns of large images and odd EXIF; what matters is checked here
-        heads = list(pool.map(_head, pictures))
-        good = [(p, h) for p, h in zip(pictures, heads, strict=True) if not isinstance(h, str)]
-        skipped |= {p.name: h for p, h in zip(pictures, heads, strict=True) if isinstance(h, str)}
-        _bearable(skipped, len(pictures), where)
-        size, said = _common_size([h[:2] for _, h in good], reading, like)
-        grey = all(h[2] for _, h in good)
+        heads: list[tuple[int, int, bool] | str] = []
+        for batch in batches():
+            found = list(pool.map(_head, batch))
+            heads += found
+            skipped |= {p.name: h for p, h in zip(batch, found, strict=True) if isinstance(h, str)}
+        _bearable(skipped, len(heads), where)
+        good = [h for h in heads if not isinstance(h, str)]
+        size, problems = _common_size([h[:2] for h in good], reading, like)
+        grey = all(h[2] for h in good)
         channels = reading.channels or (like.shape[0] if like else 1 if grey else 3)
         out = allocate((len(good), channels, *size), np.uint8, where)
-        kept: list[Picture] = []
-        results = pool.map(lambda p: _pixels(p, size, channels), [p for p, _ in good])
-        for (picture, _), result in zip(good, results, strict=True):
-            if isinstance(result, str):
-                skipped[picture.name] = result
-            else:
-                out[len(kept)] = result
-                kept.append(picture)
-    _bearable(skipped, len(pictures), where)
-    problems = said
+        kept: list[str] = []
+        for batch in batches():
+            sound = [p for p in batch if p.name not in skipped]
+            for picture, x in zip(sound, pool.map(partial(_pixels, size=size, channels=channels), sound), strict=True):
+                if isinstance(x, str):
+                    skipped[picture.name] = x
+                else:
+                    out[len(kept)] = x
+                    kept.append(picture.name)
+    _bearable(skipped, len(heads), where)
     if skipped:
         first = next(iter(skipped))
-        problems.append(f"{len(skipped)} of {len(pictures)} images were skipped (first: {first}: {skipped[first]})")
+        problems.append(f"{len(skipped)} of {len(heads)} images were skipped (first: {first}: {skipped[first]})")
     return Content("images", out[: len(kept)], problems=problems), kept
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from .storage import RESIDENT_BYTES, allocate
 __all__ = ["read_parquet"]
 
 BATCH_CELLS = 2_000_000
+BATCH_IMAGES = 512
 
 
 def read_parquet(paths: list[Path], reading: Reading, like: Spec | None) -> Content | RawTable:
@@ -87,26 +89,23 @@ def _images(shards: _Shards, image: str, schema: Any, where: str, reading: Readi
     name = reading.label or next((n for n in ("label", "labels", "class", "y") if n in schema.names), "")
     if name and name not in schema.names:
         raise InputError(f"{where}: --label {name}: there is no such column; columns: {', '.join(schema.names)}")
-    pictures: list[Picture] = []
-    labels: list[Any] = []
-    for batch in shards.batches([image, *([name] if name else [])], 256):
-        for value in batch.column(0).to_pylist():
-            data = value.get("bytes") if isinstance(value, dict) else value
-            pictures.append(Picture(f"row {len(pictures)}", _bytes(data)))
-        if name:
-            labels += batch.column(1).to_pylist()
-    if not pictures:
+    if not shards.rows:
         raise InputError(f"{where}: holds no rows")
-    content, kept = decode_all(pictures, where, reading, like)
+    content, kept = decode_all(lambda: _pictures(shards, image), where, reading, like)
     if name:
-        rows = [int(p.name.removeprefix("row ")) for p in kept]
-        values = np.array([labels[i] for i in rows])
+        labels = [value for batch in shards.batches([name], BATCH_CELLS) for value in batch.column(0).to_pylist()]
+        values = np.array([labels[int(row.removeprefix("row "))] for row in kept])
         content.label, content.classes = encode_labels(values, f"{where}: column {name!r}")
     return content
 
 
-def _bytes(data: bytes | None) -> Any:
-    return lambda: io.BytesIO(data or b"")
+def _pictures(shards: _Shards, image: str) -> Iterator[list[Picture]]:
+    """The encoded images, batch by batch, named by their row."""
+    at = 0
+    for batch in shards.batches([image], BATCH_IMAGES):
+        values = [v.get("bytes") if isinstance(v, dict) else v for v in batch.column(0).to_pylist()]
+        yield [Picture(f"row {at + i}", partial(io.BytesIO, data or b"")) for i, data in enumerate(values)]
+        at += len(values)
 
 
 def _table(shards: _Shards, schema: Any, where: str, arrow: Any) -> RawTable:

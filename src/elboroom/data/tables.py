@@ -139,7 +139,7 @@ class _Form:
             return self.path.open("rb")
         stored = self.path.stat().st_size
         with self.path.open("rb") as file:
-            file.seek(-4, 2)  # the last four bytes of gzip are the length, modulo 2**32
+            file.seek(max(0, stored - 4))  # the last four bytes of gzip are the length, modulo 2**32
             expansion(str(self.path), int.from_bytes(file.read(4), "little"), stored)
         return gzip.open(self.path)  # type: ignore[return-value]
 

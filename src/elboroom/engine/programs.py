@@ -45,7 +45,7 @@ class Program(ABC):
         self.phase = phase
         self.precision = precision
         self.logs = ("loss_nats", *logs)
-        self.params = [p for p in phase.params]
+        self.params = list(phase.params)
         device = self.params[0].device
         self.slots: Slots = phase.optimizer.init([p.detach() for p in self.params])
         self.totals = torch.zeros(len(self.logs) + 1, dtype=torch.float64, device=device)
@@ -117,9 +117,9 @@ def _flat_step(
         totals, bad = take(2)
         raw = dict(zip(raw_keys, take(len(raw_keys)), strict=True))
         (t,) = queue
-        grads, (loss, logs) = torch.func.grad_and_value(
-            lambda *a: _swap(compute(*a)), has_aux=True
-        )(train, rest, raw, t)
+        grads, (loss, logs) = torch.func.grad_and_value(lambda *a: _swap(compute(*a)), has_aux=True)(
+            train, rest, raw, t
+        )
         grads = list(grads.values())
         ok = finite(loss, grads) & (bad == 0)
         bad.copy_(torch.logical_not(ok))
@@ -205,7 +205,9 @@ class Shared(Program):
             flat = torch.cat([x.reshape(-1).to(loss.dtype) for x in parts])
             torch.distributed.all_reduce(flat)
             flat /= self.world
-            pieces = [p.view_as(x).to(x.dtype) for p, x in zip(flat.split([x.numel() for x in parts]), parts, strict=True)]
+            pieces = [
+                p.view_as(x).to(x.dtype) for p, x in zip(flat.split([x.numel() for x in parts]), parts, strict=True)
+            ]
             grads = [g.clone() for g in pieces[: len(grads)]]
             for buffer, mean in zip(self._floats, pieces[len(grads) :], strict=False):
                 buffer.detach().copy_(mean)

@@ -113,7 +113,7 @@ def find_device(wanted: str) -> torch.device:
 def has_bf16_products(device: torch.device) -> bool:
     """Whether the processor multiplies bf16 in hardware."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 

@@ -100,7 +100,9 @@ def trace(function: Callable[..., Any], examples: list[Tensor]) -> Graph:
     return Graph(module, examples)
 
 
-def objective(losses: Losses, phase: Phase, precision: str) -> Callable[..., tuple[Tensor, tuple[Tensor, list[Tensor]]]]:
+def objective(
+    losses: Losses, phase: Phase, precision: str
+) -> Callable[..., tuple[Tensor, tuple[Tensor, list[Tensor]]]]:
     """The loss as a function of (train, rest, raw, t), with the loss and its logs as a second result."""
 
     def compute(train: dict[str, Tensor], rest: dict[str, Tensor], raw: Raw, t: Tensor) -> Any:
@@ -137,7 +139,7 @@ def _standalone(graph: Graph, options: dict[str, Any]) -> Callable[..., Any]:
     from torch._inductor import standalone_compile
 
     compiled: Callable[..., Any] = standalone_compile(
-        graph.module, graph.examples, dynamic_shapes="from_example_inputs", options={"config_patches": options}
+        graph.module, list(graph.examples), dynamic_shapes="from_example_inputs", options={"config_patches": options}
     )
     return compiled
 

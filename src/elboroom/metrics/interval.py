@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,10 @@ class Interval:
     def clear_of_zero(self) -> bool:
         """Whether zero is outside."""
         return self.low > 0 or self.high < 0
+
+    def within(self, low: float = -math.inf, high: float = math.inf) -> Interval:
+        """The same with its ends held inside what the quantity can be."""
+        return replace(self, low=min(max(self.low, low), high), high=max(min(self.high, high), low))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,13 +132,15 @@ def mean_interval(values: ArrayLike, *, seed: int = 0) -> Interval:
 def ratio_interval(totals: ArrayLike, counts: ArrayLike, *, seed: int = 0) -> Interval:
     """sum(totals) / sum(counts), both (n,): the mean per cell where examples have different numbers of cells.
 
-    The standard error is that of the linearised ratio: the mean of (total - ratio * count) / mean count.
+    The standard error is that of the linearised ratio: the mean of (total - ratio * count) / mean count. Where no
+    total is negative the interval does not reach below 0.
     """
     v = np.asarray(totals, dtype=np.float64).reshape(-1)
     c = np.asarray(counts, dtype=np.float64).reshape(-1)
     n = len(v)
     if n == 0 or c.sum() == 0:
         return Interval(math.nan, math.nan, math.nan, "nothing to measure")
+    least = 0.0 if v.min() >= 0 else -math.inf
     value = float(v.sum() / c.sum())
     if n == 1 or not math.isfinite(value):
         return Interval(value, math.nan, math.nan, "one example, no interval" if n == 1 else "not finite, no interval")
@@ -146,11 +152,11 @@ def ratio_interval(totals: ArrayLike, counts: ArrayLike, *, seed: int = 0) -> In
         from scipy.special import stdtrit
 
         reach = float(stdtrit(n - 1, 0.975)) * error
-        return Interval(value, value - reach, value + reach, "Student's t")
+        return Interval(value, value - reach, value + reach, "Student's t").within(least)
     if n >= FEW and n >= 25 * _skewness(residual) ** 2:
-        return Interval(value, value - Z * error, value + Z * error)
+        return Interval(value, value - Z * error, value + Z * error).within(least)
     low, high = _studentised(v, c, value, error, np.random.default_rng(seed))
-    return Interval(value, low, high, "bootstrap over examples")
+    return Interval(value, low, high, "bootstrap over examples").within(least)
 
 
 def difference_interval(a: ArrayLike, b: ArrayLike, *, seed: int = 0) -> Interval:

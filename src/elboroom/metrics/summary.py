@@ -46,6 +46,8 @@ class Found:
     split: str = ""
     draws: int = 1
     """Draws of z for each example's ELBO."""
+    widest: int = 1
+    """Numbers in the decoder's widest layer for one draw of one example."""
     samples: int = 0
     """Draws of the importance-weighted bound; 0 where the model has none."""
     family: str = ""
@@ -106,6 +108,7 @@ class Found:
             out["bits_per_dim"] = -out["elbo_nats"] / (out["cells"] * math.log(2))
         if self.has("square"):
             cells = self.array("numeric_cells") if self.has("numeric_cells") else out["cells"]
+            out["numeric_cells"] = cells
             out["reconstruction_mse"] = self.array("square") * self.step**2 / np.maximum(cells, 1)
         if self.has("bce") and self.in_unit_range():
             out["reconstruction_bce"] = self.array("bce") / np.maximum(out["cells"], 1)
@@ -216,7 +219,7 @@ def _bounds(s: _Summary) -> None:
     curve = []
     for j in sample_grid(k):
         at = s.mean(found.array(f"bound_{j}"))
-        median = float(np.median(found.array(f"ess_{j}")))
+        median = finite(float(np.median(found.array(f"ess_{j}"))))
         curve.append({"k": j, "value": finite(at.value), "low": finite(at.low), "high": finite(at.high), "ess": median})
     worst = np.argsort(ess, kind="stable")[:10]
     s.details["bound_by_samples"] = curve
@@ -224,8 +227,10 @@ def _bounds(s: _Summary) -> None:
         "samples": k,
         "n": n,
         "monte_carlo_error_nats": finite(error),
-        "effective_samples": {"median": float(np.median(ess)), "lowest": float(ess.min())},
-        "least_trusted": [{"row": int(found.bound_items[i]), "effective_samples": float(ess[i])} for i in worst],
+        "effective_samples": {"median": finite(float(np.median(ess))), "lowest": finite(float(ess.min()))},
+        "least_trusted": [
+            {"row": int(found.index[found.bound_items[i]]), "effective_samples": finite(float(ess[i]))} for i in worst
+        ],
     }
 
 
@@ -328,25 +333,30 @@ def _neighbours(s: _Summary, code: Array) -> None:
     beside = [] if pca is None else [Reference.of(name, s.mean(latent.trust(x, pca, neighbours=k)))]
     trusted = latent.trust(x, code, neighbours=k)
     found.by_item["trustworthiness"] = found.spread(trusted, found.items)
-    s.put("trustworthiness", s.mean(trusted), "share", f"{k} neighbours, {which}", beside, n)
-    if not found.has("label") or len(np.unique(found.array("label")[found.items])) < 2:
-        return
+    s.put("trustworthiness", s.mean(trusted).within(high=1), "share", f"{k} neighbours, {which}", beside, n)
+    if found.has("label"):
+        _labelled(s, x, code, pca)
+
+
+def _labelled(s: _Summary, x: Array, code: Array, pca: Array | None) -> None:
+    """Whether the nearest other item has the same label; items without one (negative) are left out."""
+    found = s.found
     label = found.array("label")[found.items]
-    beside = [] if pca is None else [Reference.of(name, share_interval(latent.neighbour_hits(pca, label)))]
-    beside.append(Reference.of("x itself", share_interval(latent.neighbour_hits(x, label))))
-    beside.append(
-        Reference.of("largest class", share_interval(label == np.bincount(label - label.min()).argmax() + label.min()))
-    )
-    hits = latent.neighbour_hits(code, label)
-    found.by_item["neighbour_accuracy"] = found.spread(hits, found.items)
-    s.put(
-        "neighbour_accuracy",
-        share_interval(hits),
-        "share",
-        f"label of the nearest other item by code, {which}",
-        beside,
-        n,
-    )
+    known = label >= 0
+    label = label[known]
+    if len(np.unique(label)) < 2:
+        return
+    beside = []
+    if pca is not None:
+        name = f"PCA, {found.pca_width} dimensions"
+        beside.append(Reference.of(name, share_interval(latent.neighbour_hits(pca[known], label))))
+    beside.append(Reference.of("x itself", share_interval(latent.neighbour_hits(x[known], label))))
+    beside.append(Reference.of("largest class", share_interval(label == np.bincount(label).argmax())))
+    hits = latent.neighbour_hits(code[known], label)
+    found.by_item["neighbour_accuracy"] = found.spread(hits, found.items[known])
+    which = f"{len(label):,} items" + ("" if found.n == len(label) else f" of {found.n:,} at random")
+    how = f"label of the nearest other item by code, {which}"
+    s.put("neighbour_accuracy", share_interval(hits), "share", how, beside, len(label))
 
 
 def _table(s: _Summary) -> None:
@@ -359,7 +369,7 @@ def _table(s: _Summary) -> None:
 
         def explained(name: str) -> Interval:
             lost = s.ratio(found.array(name), spread)
-            return Interval(1 - lost.value, 1 - lost.high, 1 - lost.low, lost.how)
+            return Interval(1 - lost.value, 1 - lost.high, 1 - lost.low, lost.how).within(high=1)
 
         beside = [Reference(name="mean of each column", value=0.0)]
         if found.pca_width:

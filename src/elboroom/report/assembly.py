@@ -20,7 +20,8 @@ from .colors import style_sheet
 from .contents import Contents, read_run
 from .curves import training
 from .figures import logo
-from .layout import Section, shown_name
+from .layout import Section
+from .names import printable, shown_name
 from .numbers import written
 from .pictures import Picture
 from .words import STATES
@@ -140,11 +141,17 @@ def _quoted(name: str) -> str:
     return shlex.quote(name)
 
 
+def _printable(value: Any) -> Any:
+    """Every text the templates put out passes here; what the drawing functions made has passed already."""
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
 @cache
 def _environment() -> Environment:
     return Environment(
         loader=FileSystemLoader(FOLDER),
         autoescape=True,
+        finalize=_printable,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -17,7 +17,8 @@ from .assembly import on_paper, on_phones, page
 from .contents import read_run
 from .figures import SHAPES, Dot, mark, mark_axis
 from .galleries import last_sheet
-from .layout import Cell, Table, csv_uri, measured, named, shown_name, shown_text
+from .layout import Cell, Table, csv_uri, measured, named
+from .names import shown_name, shown_text
 from .numbers import written
 from .pictures import Picture
 from .plots import Axis, Canvas

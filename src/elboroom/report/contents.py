@@ -7,19 +7,24 @@ must be readable; all else that cannot be read is left out under its reason.
 from __future__ import annotations
 
 import fcntl
+import io
 import json
 import math
+import zipfile
+import zlib
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from elboroom.core.errors import InputError
+from elboroom.core import registry
+from elboroom.core.errors import ElboroomError, InputError
 
 from .plots import Array
 
-__all__ = ["Contents", "History", "read_run"]
+__all__ = ["Contents", "History", "entries", "read_run"]
 
 LARGEST_JSON = 64_000_000
 """Bytes; a larger file is none that a run writes."""
@@ -72,6 +77,14 @@ class Contents:
     def spec(self) -> dict[str, Any]:
         return _table(self.data.get("spec"))
 
+    @cached_property
+    def entry(self) -> registry.Entry | None:
+        """The model as its source states it; None where this installation does not know it."""
+        try:
+            return registry.entry(str(self.meta.get("model")))
+        except (ElboroomError, OSError, ValueError):
+            return None
+
     def part(self, name: str) -> dict[str, Any]:
         """A sub-table of run.json, empty where it is missing."""
         return _table(self.meta.get(name))
@@ -123,6 +136,11 @@ def _because(why: str, state: str) -> str:
     return why
 
 
+def entries(value: Any) -> list[Any]:
+    """A list as it is; anything else, which a damaged file may hold, as no entries."""
+    return value if isinstance(value, list) else []
+
+
 def _table(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
@@ -136,7 +154,7 @@ def _json(path: Path) -> tuple[Any, str]:
         return json.loads(path.read_text(encoding="utf-8")), ""
     except FileNotFoundError:
         return None, f"there is no {name} in the run folder"
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         return None, f"{name} cannot be read: {error}"
     except ValueError as error:
         return None, f"{name} is damaged: {error}"
@@ -180,11 +198,11 @@ def _number(value: Any) -> float:
 def _codes(path: Path) -> tuple[dict[str, np.ndarray[Any, Any]], str]:
     """z (n, d), label and index where they are."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             codes = {name: file[name] for name in ("z", "label", "index") if name in file.files}
     except FileNotFoundError:
         return {}, "there is no media/codes.npz in the run folder"
-    except (OSError, ValueError, EOFError, KeyError) as error:
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         return {}, f"media/codes.npz is damaged: {error}"
     z = codes.get("z")
     if z is None or z.ndim < 2 or not len(z):

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from .contents import Contents
+from .contents import Contents, entries
 from .figures import bar_chart, bound_chart, code_map
-from .layout import Figure, Note, Section, csv_uri, data_table, shown_name
+from .layout import Figure, Note, Section, csv_uri, data_table
+from .names import shown_name
 from .numbers import written
 from .plots import Array
 from .words import plural
@@ -47,7 +48,7 @@ def _nothing(contents: Contents) -> Section | None:
     """A sentence where a code was to be expected."""
     if not isinstance(contents.part("settings").get("latent"), int):
         return None
-    reason = contents.missing.get("details") or contents.missing.get("codes", "")
+    reason = contents.missing.get("codes", "")
     return Section("code", "Latent code", sentences=[f"There is no picture of the code: {reason}."])
 
 
@@ -63,17 +64,15 @@ def _triple(entry: Any) -> tuple[float, float, float] | None:
 
 def _rates(contents: Contents) -> Array | None:
     """(dimension, 3): value, low, high in nats, in the order of the dimensions."""
-    listed = contents.details.get("rate_by_dimension")
-    if not isinstance(listed, list) or not listed:
+    listed = entries(contents.details.get("rate_by_dimension"))
+    if not listed:
         return None
     triples = [_triple(entry) for entry in listed]
     return np.array([t or (0.0, math.nan, math.nan) for t in triples])
 
 
 def _bound(contents: Contents) -> list[dict[str, Any]] | None:
-    listed = contents.details.get("bound_by_samples")
-    if not isinstance(listed, list):
-        return None
+    listed = entries(contents.details.get("bound_by_samples"))
     good = [e for e in listed if isinstance(e, dict) and _triple(e) is not None and isinstance(e.get("k"), int | float)]
     return sorted(good, key=lambda e: float(e["k"])) if len(good) >= 2 else None
 
@@ -226,7 +225,7 @@ def _groups(contents: Contents, labels: Any, n: int) -> tuple[list[tuple[str, Ar
     everything = np.ones(n, dtype=bool)
     if labels is None:
         return [("", everything)], "No labels were given."
-    classes: Sequence[Any] = contents.spec.get("classes") or []
+    classes: Sequence[Any] = entries(contents.spec.get("classes"))
     values, counts = np.unique(labels, return_counts=True)
     if len(values) > COLOURED + 1:
         largest = set(values[np.argsort(-counts, kind="stable")[:COLOURED]].tolist())

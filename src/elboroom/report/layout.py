@@ -15,6 +15,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from .names import shown_name
 from .pictures import Picture
 
 __all__ = [
@@ -27,15 +28,10 @@ __all__ = [
     "data_table",
     "measured",
     "named",
-    "shown_name",
-    "shown_text",
 ]
 
-LONGEST_NAME = 60
-LONGEST_TEXT = 600
 TABLE_ROWS = 25
 CSV_ROWS = 2000
-SYMBOLS = {"\n": "↵", "\r": "↵", "\t": "⇥", "\x00": "␀", "\u2028": "↵", "\u2029": "↵"}
 
 
 @dataclass
@@ -112,18 +108,6 @@ class Section:
     """Plain sentences; also the reason where a figure could not be made."""
     full: bool = False
     """Tables as wide as the page, without a margin."""
-
-
-def shown_name(text: object) -> str:
-    """A name from data for the page: control characters as their symbols, cut at 60 characters."""
-    whole = "".join(SYMBOLS.get(c, c if c.isprintable() else "␣" if c.isspace() else "�") for c in str(text))
-    return whole if len(whole) <= LONGEST_NAME else whole[: LONGEST_NAME - 1] + "…"
-
-
-def shown_text(text: object) -> str:
-    """A sentence that may hold data: control characters as their symbols, whole up to 600 characters."""
-    whole = "".join(SYMBOLS.get(c, c if c.isprintable() or c == " " else "�") for c in str(text))
-    return whole if len(whole) <= LONGEST_TEXT else whole[: LONGEST_TEXT - 1] + "…"
 
 
 def named(text: object, css: str = "") -> Cell:

@@ -8,7 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from .contents import Contents
+from .contents import Contents, entries
 from .figures import Dot, mark, mark_axis
 from .layout import Cell, Figure, Section, Table, csv_uri, measured, named
 from .numbers import decimals_for, parts, written
@@ -37,8 +37,8 @@ class Headline:
 
 def latent_width(contents: Contents) -> int:
     """Dimensions of the code; 0 where there is none."""
-    rates = contents.details.get("rate_by_dimension")
-    if isinstance(rates, list) and rates:
+    rates = entries(contents.details.get("rate_by_dimension"))
+    if rates:
         return len(rates)
     if "z" in contents.codes:
         return int(contents.codes["z"].shape[1])
@@ -51,8 +51,8 @@ def _number(value: Any) -> float | None:
 
 
 def _references(found: dict[str, Any]) -> list[tuple[str, float]]:
-    listed = found.get("references")
-    pairs = [(str(r.get("name")), _number(r.get("value"))) for r in listed or [] if isinstance(r, dict)]
+    listed = [r for r in entries(found.get("references")) if isinstance(r, dict)]
+    pairs = [(str(r.get("name")), _number(r.get("value"))) for r in listed]
     return [(name, value) for name, value in pairs if value is not None]
 
 

@@ -13,6 +13,7 @@ from itertools import pairwise
 import numpy as np
 from markupsafe import Markup, escape
 
+from .names import printable
 from .numbers import MINUS, TIMES, written
 
 __all__ = ["Array", "Axis", "Canvas", "centred_mean", "spread", "text_width", "thinned", "tick_texts"]
@@ -214,13 +215,13 @@ class Canvas:
     def text(self, x: float, y: float, text: str, css: str = "tick", anchor: str = "start") -> None:
         """Text on its baseline; `anchor` start, middle or end."""
         end = "" if anchor == "start" else f' text-anchor="{anchor}"'
-        self.parts.append(f'<text class="{css}" x="{_n(x)}" y="{_n(y)}"{end}>{escape(text)}</text>')
+        self.parts.append(f'<text class="{css}" x="{_n(x)}" y="{_n(y)}"{end}>{escape(printable(text))}</text>')
 
     def svg(self, summary: str, css: str = "", data: dict[str, str] | None = None) -> Markup:
         """The whole drawing; `summary` is what a screen reader says of it, `data` becomes data-* attributes."""
         size = f'width="{_n(self.width)}" height="{_n(self.height)}" viewBox="0 0 {_n(self.width)} {_n(self.height)}"'
         extra = "".join(f' data-{name}="{escape(value)}"' for name, value in (data or {}).items())
-        spoken = f'role="img" aria-label="{escape(summary)}"' if summary else 'aria-hidden="true"'
+        spoken = f'role="img" aria-label="{escape(printable(summary))}"' if summary else 'aria-hidden="true"'
         return Markup(f'<svg class="{css}" {size} {spoken}{extra}>{"".join(self.parts)}</svg>')
 
 

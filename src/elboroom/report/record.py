@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from elboroom.core import registry
-from elboroom.core.errors import ElboroomError
 
-from .contents import Contents
-from .layout import Cell, Section, Table, named, shown_name, shown_text
+from .contents import Contents, entries
+from .layout import Cell, Section, Table, named
+from .names import shown_name, shown_text
 from .numbers import written
 from .words import CHECKS, LEVELS, clean, plural
 
@@ -33,8 +33,8 @@ class Check:
 
 def checks(contents: Contents) -> tuple[list[Check], str]:
     """(findings, reason why there are none)."""
-    listed = contents.details.get("checks")
-    if not isinstance(listed, list) or not listed:
+    listed = entries(contents.details.get("checks"))
+    if not listed:
         return [], "Nothing was checked yet: " + contents.missing.get("details", "details.json holds no checks") + "."
     found = []
     for entry in (e for e in listed if isinstance(e, dict)):
@@ -70,7 +70,7 @@ def data(contents: Contents) -> Section:
         how = str(split.get("how") or "") if isinstance(split, dict) else ""
         rows.append(("Split", text + (f"; {how}" if how else "")))
     rows.append(("Scale", str(spec.get("scale") or "")))
-    classes = spec.get("classes") or []
+    classes = entries(spec.get("classes"))
     if classes:
         listed = ", ".join(shown_name(c) for c in classes[:12]) + (" …" if len(classes) > 12 else "")
         rows.append((plural(len(classes), "class", "classes").capitalize(), listed))
@@ -78,7 +78,7 @@ def data(contents: Contents) -> Section:
         rows.append(("Fingerprint", str(saved["fingerprint"])))
     body = [[Cell(a), named(b) if a in ("From",) else Cell(b, is_name=a != "Split")] for a, b in rows if b]
     section.tables.append(Table("What was read", [Cell("What"), Cell("Value")], body, "pairs"))
-    problems = [str(p) for p in saved.get("problems") or []]
+    problems = [str(p) for p in entries(saved.get("problems"))]
     if problems:
         shown = [
             [Cell(str(i + 1), "num muted"), Cell(shown_text(p), is_name=True)]
@@ -88,13 +88,14 @@ def data(contents: Contents) -> Section:
         section.tables.append(Table("Problems found", [Cell("", "num"), Cell("Problem")], shown, "plain", note))
     else:
         section.sentences.append("No problems were found in the data.")
-    if spec.get("columns"):
-        section.tables.append(_columns(spec["columns"]))
+    columns = [c for c in entries(spec.get("columns")) if isinstance(c, dict)]
+    if columns:
+        section.tables.append(_columns(columns))
     return section
 
 
 def _shape_text(spec: dict[str, Any]) -> str:
-    shape = spec.get("shape") or []
+    shape = entries(spec.get("shape"))
     if spec.get("kind") == "images" and len(shape) == 3:
         channels = {1: "grey", 3: "colour"}.get(shape[0], f"{shape[0]} channels")
         levels = f", {spec['levels']} levels" if spec.get("levels") else ""
@@ -104,14 +105,13 @@ def _shape_text(spec: dict[str, Any]) -> str:
     return f"{spec.get('kind', 'data')}, {size} {'columns' if spec.get('kind') == 'table' else 'values'}{masked}"
 
 
-def _columns(columns: list[Any]) -> Table:
-    entries = [c for c in columns if isinstance(c, dict)]
+def _columns(columns: list[dict[str, Any]]) -> Table:
     rows = []
-    for column in entries[:MOST_COLUMNS]:
-        categories = column.get("categories") or []
+    for column in columns[:MOST_COLUMNS]:
+        categories = entries(column.get("categories"))
         listed = ", ".join(shown_name(c) for c in categories[:6]) + (" …" if len(categories) > 6 else "")
         rows.append([named(column.get("name", "")), Cell(str(column.get("kind", "")), "muted"), named(listed, "muted")])
-    note = f"{MOST_COLUMNS} of {len(entries):,} columns; run.json has all." if len(entries) > MOST_COLUMNS else ""
+    note = f"{MOST_COLUMNS} of {len(columns):,} columns; run.json has all." if len(columns) > MOST_COLUMNS else ""
     return Table("Columns as read", [Cell("Column"), Cell("Kind"), Cell("Categories")], rows, "plain", note)
 
 
@@ -120,19 +120,14 @@ def _columns(columns: list[Any]) -> Table:
 
 def _fields(contents: Contents) -> dict[str, registry.Field]:
     """The model's settings as its source states them; empty where the model is not known here."""
-    try:
-        return {f.name: f for f in registry.entry(str(contents.meta.get("model"))).fields}
-    except (ElboroomError, OSError, ValueError):
-        return {}
+    return {f.name: f for f in contents.entry.fields} if contents.entry is not None else {}
 
 
 def model_name(contents: Contents) -> str:
     """The model's class name apart in words, as the title says it: "VAE", "Beta VAE", "autoencoder"."""
-    name = str(contents.meta.get("model") or "model")
-    try:
-        text = registry.entry(name).class_name
-    except (ElboroomError, OSError, ValueError):
-        return shown_name(name.replace("_", " "))
+    if contents.entry is None:
+        return shown_name(str(contents.meta.get("model") or "model").replace("_", " "))
+    text = contents.entry.class_name
     words, word = [], ""
     for i, letter in enumerate(text):
         ends = letter.isupper() and word and (not text[i - 1].isupper() or text[i + 1 : i + 2].islower())

@@ -10,9 +10,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from .contents import Contents
-from .layout import shown_name
+from .contents import Contents, entries
 from .measures import latent_width
+from .names import shown_name
 from .numbers import decimals_for, written
 from .record import model_name
 from .words import article, measure, plural
@@ -153,7 +153,7 @@ def _rival_phrase(name: str) -> str:
 def compared(key: str, found: dict[str, Any]) -> Rival | None:
     """The best simpler thing, and whether the intervals tell the two apart."""
     better = measure(key).better
-    listed = [r for r in found.get("references") or [] if isinstance(r, dict) and _finite(r.get("value"))]
+    listed = [r for r in entries(found.get("references")) if isinstance(r, dict) and _finite(r.get("value"))]
     listed = [r for r in listed if not any(word in str(r.get("name")).lower() for word in NO_RIVALS)]
     if not listed or better not in ("less", "more"):
         return None

@@ -196,11 +196,12 @@ def _measure(key: str, sides: list[_Side]) -> dict[str, Any]:
     reference = max(spaces, key=spaces.count)
     like = [side for side in able if not scaled or side.space() == reference]
     measured = [side.found.metrics[key] for side in like if side.found]
-    cells = [_cell(side, source, like, per_cell) if side in able else _absent(side) for side in sides]
+    weights = "" if not per_cell else "numeric_cells" if key in ("reconstruction_mse", "mae") else "cells"
+    cells = [_cell(side, source, like, weights) if side in able else _absent(side) for side in sides]
     for cell, side in zip(cells, sides, strict=True):
         if side in able and side not in like:
             cell.update(why=f"read with scale {side.scale}: its numbers are of another x")
-    differences = [_difference(a, b, source, per_cell, better) for a, b in combinations(like, 2)]
+    differences = [_difference(a, b, source, weights, better) for a, b in combinations(like, 2)]
     best = _best(like, differences, better)
     unit = measured[0]["unit"]
     return {
@@ -217,7 +218,7 @@ def _measure(key: str, sides: list[_Side]) -> dict[str, Any]:
 
 def _references(measured: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What stands beside the runs and is none of them."""
-    listed = next((measure["references"] for measure in measured if "references" in measure), [])
+    listed: list[dict[str, Any]] = next((measure["references"] for measure in measured if "references" in measure), [])
     return [reference for reference in listed if reference["name"] != "ELBO"]
 
 
@@ -225,19 +226,19 @@ def _all_pixels(sides: list[_Side]) -> bool:
     return all("pixel_square" in _values(side) for side in sides)
 
 
-def _interval(side: _Side, values: NDArray[Any], per_cell: bool) -> Interval:
+def _interval(side: _Side, values: NDArray[Any], weights: str) -> Interval:
     known = np.isfinite(values)
-    if per_cell:
-        cells = _values(side)["cells"]
+    if weights:
+        cells = _values(side)[weights]
         return ratio_interval((values * cells)[known], cells[known], seed=SEED)
     return mean_interval(values[known], seed=SEED)
 
 
-def _cell(side: _Side, source: str, like: list[_Side], per_cell: bool) -> dict[str, Any]:
+def _cell(side: _Side, source: str, like: list[_Side], weights: str) -> dict[str, Any]:
     if side not in like:
         return {"run": side.name, "value": None, "low": None, "high": None, "n": 0, "why": ""}
     values = _values(side)[source]
-    interval = _interval(side, values, per_cell)
+    interval = _interval(side, values, weights)
     return {
         "run": side.name,
         "value": finite(interval.value),
@@ -260,12 +261,12 @@ def _absent(side: _Side) -> dict[str, Any]:
     }
 
 
-def _difference(a: _Side, b: _Side, source: str, per_cell: bool, better: int) -> dict[str, Any]:
+def _difference(a: _Side, b: _Side, source: str, weights: str, better: int) -> dict[str, Any]:
     """Of a minus b over the same items."""
     x, y = _values(a)[source], _values(b)[source]
     known = np.isfinite(x) & np.isfinite(y)
-    if per_cell:
-        cells = _values(a)["cells"][known]
+    if weights:
+        cells = _values(a)[weights][known]
         interval = ratio_interval((x[known] - y[known]) * cells, cells, seed=SEED)
     else:
         interval = difference_interval(x[known], y[known], seed=SEED)

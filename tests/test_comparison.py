@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from elboroom.compare import Picked, compare, table
+from elboroom.comparison import Picked, compare, table
 from elboroom.core.errors import InputError
 from elboroom.data.reading import Reading
 from elboroom.data.source import read
-from elboroom.fit import fit
+from elboroom.fitting import fit
 from elboroom.metrics.interval import difference_interval
 
 

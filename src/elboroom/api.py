@@ -1,0 +1,76 @@
+"""The functions of `import elboroom as elbo`: settings as plain keywords, as on the command line.
+
+run = elbo.fit("vae", "digits", latent=8, epochs=20)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from elboroom.core import registry
+from elboroom.core.errors import InputError, nearest
+from elboroom.data.reading import Reading
+from elboroom.run import Run, load
+
+__all__ = ["compare", "datasets", "fit"]
+
+BUDGET = ("epochs", "steps", "minutes", "samples")
+RUNTIME = ("device", "precision", "compile", "threads", "seed", "save_every")
+RUN = ("run", "preset", "force", "or_resume", "from_run", "progress")
+NETWORKS = ("encoder", "decoder")
+
+
+def fit(model: str, data: Any, **given: Any) -> Run:
+    """Train `model` on `data`: a named set, a path, or numpy, torch, pandas, polars, AnnData, a torch Dataset, (X, y).
+
+    Keywords are the model's settings, the reading (scale=, split=, label=, ...), the budget (epochs=, steps= or
+    minutes=), the runtime (device=, precision=, compile=, threads=, seed=), run= (the folder to keep), preset=, and
+    encoder=, decoder= for networks of your own. Without run= the run lives in a temporary folder until `run.save(DIR)`.
+    Raises InputError, Unable or Stopped.
+    """
+    from elboroom import fitting
+
+    fields = {f.name for f in registry.entry(model).fields}
+    reading = {f.name for f in dataclasses.fields(Reading)}
+    networks = {n: given.pop(n) for n in NETWORKS if isinstance(given.get(n), torch.nn.Module)}
+    known = {*fields, *reading, *BUDGET, *RUNTIME, *RUN}
+    for name in given:
+        if name not in known:
+            raise InputError(f"{model} has no setting {name!r}{nearest(name, known)}; elbo.models() lists settings")
+    read: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items() if k in reading}
+    return fitting.fit(
+        model,
+        data,
+        reading=Reading(**read),
+        settings={k: v for k, v in given.items() if k in fields},
+        networks=networks or None,
+        command=_said(model, data, {**given, **networks}),
+        **{k: v for k, v in given.items() if k in {*BUDGET, *RUNTIME, *RUN}},
+    )
+
+
+def _said(model: str, data: Any, given: dict[str, Any]) -> str:
+    """The call, as it can be typed again; what has no short text is named by its type."""
+    short = (str, int, float, bool, tuple, list, type(None))
+    shown = [f"{k}={v!r}" if isinstance(v, short) else f"{k}={type(v).__name__}" for k, v in given.items()]
+    what = repr(str(data)) if isinstance(data, str | Path) else type(data).__name__
+    return f"elbo.fit({', '.join([repr(model), what, *shown])})"
+
+
+def compare(runs: Sequence[Run | str | Path], data: Any = None) -> Any:
+    """Runs on the same held-out data: one table with intervals on paired differences."""
+    from elboroom.comparison import compare as table
+
+    return table([run if isinstance(run, Run) else load(run) for run in runs], data)
+
+
+def datasets() -> list[Any]:
+    """The named data sets: what they hold, where they may lie, their licences."""
+    from elboroom.data import catalog
+
+    return [found[0] for name in catalog.names() if (found := catalog.find(name)) is not None]

@@ -1,0 +1,227 @@
+"""`fit` and `resume`: from a name and the user's data to a finished run folder.
+
+Order of a fit: settings are checked, data read, the model built, every "auto" decided and written to run.json, step 0
+saved, then training, evaluation, pictures, card and report. Each part after training can be done again from the saved
+state, so a kill anywhere is mended by `resume`.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from elboroom.artifacts.run import RunFolder
+from elboroom.core.errors import ElboroomError, InputError, Stopped
+from elboroom.data.reading import Reading
+from elboroom.data.source import Dataset, read
+from elboroom.finish import finish, pages
+from elboroom.plan import Runtime
+from elboroom.processes import joined, world
+from elboroom.request import Request
+from elboroom.run import Run, load
+from elboroom.training import Event, Training, configured, stop_signals
+
+__all__ = ["fit", "resume", "same_data"]
+
+
+def fit(
+    model: str,
+    source: Any,
+    *,
+    run: str | Path | None = None,
+    reading: Reading | None = None,
+    settings: dict[str, Any] | None = None,
+    preset: str = "",
+    epochs: int = 0,
+    steps: int = 0,
+    minutes: float = 0.0,
+    device: str = "auto",
+    precision: str = "auto",
+    compile: str = "auto",
+    threads: int = 0,
+    seed: int = 0,
+    save_every: float = 60.0,
+    samples: int = 0,
+    force: bool = False,
+    or_resume: bool = False,
+    from_run: str | Path | None = None,
+    networks: dict[str, torch.nn.Module] | None = None,
+    command: str = "",
+    progress: Callable[[Event], None] = lambda event: None,
+) -> Run:
+    """Train `model` on `source` and give the finished run.
+
+    `run` is the folder (None: a temporary one, kept until the Run is gone); `epochs`, `steps` and `minutes` exclude
+    each other, 0 means not given; `save_every` is in seconds, 0 saves at every tick; `samples` is the K of the
+    log-likelihood bound, 0 for the default. Raises InputError, Unable, or Stopped with the last good state saved.
+    """
+    if or_resume and run is not None and (Path(run) / "run.json").is_file():
+        return resume(run, save_every=save_every, progress=progress)
+    request = Request.of(
+        model, reading=reading, settings=settings, preset=preset, epochs=epochs, steps=steps, minutes=minutes,
+        device=device, precision=precision, compile=compile, threads=threads, seed=seed, world=world(),
+        networks=networks, command=command,
+    )  # fmt: skip
+    with joined(request.runtime.world) as rank:
+        dataset = read(source, request.reading, seed=seed)
+        request.accept(dataset)
+        folder, temporary = (None, None) if rank else _folder(run, model, dataset, force)
+        progress = _silent if rank else progress
+        with folder.lock() if folder is not None else nullcontext():
+            meta = request.describe(dataset, "" if folder is None else folder.path.name)
+            training = Training(meta, dataset, folder, networks=networks, rank=rank, progress=progress)
+            request.plan(training, progress)
+            if from_run is not None:
+                _start_from(training, from_run)
+            if folder is not None:
+                folder.write_meta(meta)
+            with configured(meta):
+                training.preview(0, False)
+                training.save()
+                _carry_through(training, save_every, samples, progress)
+        if folder is None:
+            raise SystemExit(0)
+    return load(folder.path, source=source, networks=networks, temporary=temporary)
+
+
+def resume(
+    run: str | Path,
+    *,
+    source: Any = None,
+    steps: int = 0,
+    save_every: float = 60.0,
+    networks: dict[str, torch.nn.Module] | None = None,
+    progress: Callable[[Event], None] = lambda event: None,
+) -> Run:
+    """Go on from the last good checkpoint to the end that `fit` was asked for, or `steps` further; the same bits.
+
+    A finished run is left as it is, unless `steps` asks for more. Raises InputError where the data are not those of
+    the run or no checkpoint is whole.
+    """
+    folder = RunFolder.open(run)
+    meta = folder.meta
+    if meta["state"] == "done" and not steps:
+        if not (folder.card.is_file() and folder.report.is_file()):
+            with folder.lock():
+                pages(folder, progress)
+        return load(folder.path, source=source, networks=networks)
+    runtime = Runtime(**meta["runtime"])
+    if runtime.world != world():
+        raise InputError(
+            f"{run} was begun by {runtime.world} processes and {world()} would go on; "
+            f"start it with torchrun --nproc-per-node {runtime.world}"
+        )
+    with joined(runtime.world) as rank:
+        dataset = same_data(meta, source)
+        progress = _silent if rank else progress
+        with nullcontext() if rank else folder.lock():
+            if steps:
+                meta["budget"]["steps"] += steps
+            training = Training(
+                meta, dataset, folder if rank == 0 else None, networks=networks, rank=rank, progress=progress
+            )
+            with configured(meta):
+                training.assemble(training.costs())
+                if rank == 0:
+                    training.restore()
+                    meta["state"], meta["why"] = "running", ""
+                    folder.write_meta(meta)
+                    progress({"kind": "phase", "message": f"going on from step {training.done:,}"})
+                training.share()
+                _carry_through(training, save_every, 0, progress)
+        if rank:
+            raise SystemExit(0)
+    return load(folder.path, source=source, networks=networks)
+
+
+def _carry_through(training: Training, save_every: float, samples: int, progress: Callable[[Event], None]) -> None:
+    """Train to the end and finish; whatever ends it early is written into run.json."""
+    meta, folder = training.meta, training.folder
+    if samples:
+        meta["budget"]["samples"] = samples
+    try:
+        with stop_signals() as stopping:
+            training.drive(save_every, stopping)
+            stopping.at_once = True
+            if stopping.asked:
+                stopping.stop()
+            if folder is not None:
+                finish(training, progress)
+    except Stopped as stopped:
+        _ended(training, stopped.state, str(stopped))
+        raise
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        batch = meta["budget"]["batch_size"]
+        message = f"out of memory at step {training.done:,} with batches of {batch}; try a smaller --batch-size"
+        _ended(training, "failed", message)
+        raise Stopped(message) from error
+    except OSError as error:
+        where, what = error.filename or meta["name"], error.strerror or error
+        message = f"{where}: {what}; free space or mend it, then: elboroom resume {meta['name']}"
+        _ended(training, "failed", message)
+        raise Stopped(message) from error
+    except (ElboroomError, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        _ended(training, "failed", f"{type(error).__name__}: {error}")
+        raise
+
+
+def _ended(training: Training, how: str, why: str) -> None:
+    """Write how a run ended early, if the disk still takes it."""
+    meta, folder = training.meta, training.folder
+    if folder is None:
+        return
+    meta["state"], meta["why"], meta["step"], meta["took_s"] = how, why, training.done, training.took_s()
+    try:
+        folder.write_meta(meta)
+    except OSError:
+        folder.log(f"run.json could not be written: {why}")
+
+
+def _start_from(training: Training, other: str | Path) -> None:
+    """Begin with the weights of another run of the same model and shapes."""
+    weights = load(Path(other)).model.state_dict()
+    live = training.model.state_dict()
+    for name, tensor in live.items():
+        if name not in weights or weights[name].shape != tensor.shape:
+            raise InputError(
+                f"--from {other}: its weights do not fit this model at {name}; use the same model and settings"
+            )
+    with torch.no_grad():
+        for name, tensor in live.items():
+            tensor.copy_(weights[name])
+
+
+def same_data(meta: dict[str, Any], source: Any) -> Dataset:
+    saved = meta["data"]
+    if source is None and not saved["source"]:
+        raise InputError("this run was fitted on data in memory; pass the same data: run.resume(source=X)")
+    dataset = read(
+        saved["source"] if source is None else source, Reading.from_json(saved["reading"]), seed=meta["runtime"]["seed"]
+    )
+    if dataset.fingerprint != saved["fingerprint"]:
+        raise InputError(
+            f"the data are not those of the run: fingerprint {dataset.fingerprint[:12]} now, "
+            f"{saved['fingerprint'][:12]} then; put the old data back, or begin a new run with --from"
+        )
+    return dataset
+
+
+def _folder(
+    run: str | Path | None, model: str, dataset: Dataset, force: bool
+) -> tuple[RunFolder, tempfile.TemporaryDirectory[str] | None]:
+    """The run's folder and, where the user named none, the temporary one that must be kept alive."""
+    if run is None:
+        temporary = tempfile.TemporaryDirectory(prefix="elboroom-")
+        return RunFolder.create(Path(temporary.name) / f"{model}-{dataset.name}"), temporary
+    return RunFolder.create(Path(run), force=force), None
+
+
+def _silent(event: Event) -> None:
+    """Of several processes one speaks."""

@@ -1,0 +1,189 @@
+"""What was asked for, checked: model, settings, reading, budget, runtime; and the run.json that follows from them."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from elboroom import __version__
+from elboroom.core import registry
+from elboroom.core.errors import InputError, Unable
+from elboroom.data.reading import Reading
+from elboroom.data.source import Dataset
+from elboroom.engine.probe import eager_seconds
+from elboroom.plan import Runtime, chosen, read_runtime
+from elboroom.settings import checked
+from elboroom.training import Event, Training, configured
+
+__all__ = ["Request"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """A fit as asked for; every wrong value has been refused by now."""
+
+    entry: registry.Entry
+    settings: dict[str, Any]
+    """All of the model's settings: given ones over the preset's over the defaults."""
+    preset: str
+    reading: Reading
+    budget: dict[str, Any]
+    """epochs, steps and minutes, one of them above 0."""
+    runtime: Runtime
+    networks: dict[str, torch.nn.Module] | None
+    command: str
+
+    @classmethod
+    def of(
+        cls,
+        model: str,
+        *,
+        reading: Reading | None = None,
+        settings: dict[str, Any] | None = None,
+        preset: str = "",
+        epochs: int = 0,
+        steps: int = 0,
+        minutes: float = 0.0,
+        device: str = "auto",
+        precision: str = "auto",
+        compile: str = "auto",
+        threads: int = 0,
+        seed: int = 0,
+        world: int = 1,
+        networks: dict[str, torch.nn.Module] | None = None,
+        command: str = "",
+    ) -> Request:
+        """Check everything that can be checked before data are read."""
+        entry = registry.entry(model)
+        named = _preset(entry, preset)
+        return cls(
+            entry=entry,
+            settings=checked(entry, {**named.get("settings", {}), **(settings or {})}),
+            preset=preset,
+            reading=_with_preset(reading or Reading(), named),
+            budget=_budget(entry, named, epochs, steps, minutes),
+            runtime=read_runtime(device, precision, compile, threads, seed, world),
+            networks=networks,
+            command=command,
+        )
+
+    def accept(self, dataset: Dataset) -> None:
+        """Refuse data of a kind the model does not take."""
+        kind = dataset.spec.kind
+        if kind not in self.entry.kinds:
+            able = [e.name for e in registry.entries() if kind in e.kinds]
+            raise Unable(
+                f"{self.entry.name} takes {' and '.join(self.entry.kinds)}, {dataset.name} was read as {kind}; "
+                f"models that take {kind}: {', '.join(able) or 'none yet'}"
+            )
+
+    def describe(self, dataset: Dataset, name: str) -> dict[str, Any]:
+        """run.json before the first step."""
+        asked = int(self.settings.get("batch_size", 128))
+        batch_size = min(asked, len(dataset.parts["train"]))
+        choices = {} if batch_size == asked else {"batch_size": "the training part has no more rows"}
+        return {
+            "format": "elboroom-run",
+            "schema_version": 1,
+            "created_by": f"elboroom {__version__}",
+            "name": name,
+            "model": self.entry.name,
+            "settings": self.settings,
+            "preset": self.preset,
+            "networks": "own" if self.networks else "built-in",
+            "data": dataset.to_json(),
+            "budget": {**self.budget, "batch_size": batch_size, "samples": 0},
+            "runtime": self.runtime.to_json(),
+            "choices": choices,
+            "versions": _versions(),
+            "command": self.command,
+            "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "took_s": 0.0,
+            "state": "running",
+            "why": "",
+            "step": 0,
+            "parameters": 0,
+            "kept": None,
+        }
+
+    def plan(self, training: Training, progress: Callable[[Event], None]) -> None:
+        """Decide every "auto" and the number of steps, write both into the training's run.json, make the programs."""
+        meta, per_epoch = training.meta, training.stream.steps_per_epoch
+        budget = meta["budget"]
+        meta["parameters"] = sum(p.numel() for p in training.model.parameters())
+        costs = training.costs()
+        steps = self.budget["steps"] or self.budget["epochs"] * per_epoch
+        if self.budget["minutes"]:
+            steps = int(self.budget["minutes"] * 60 / max(eager_seconds(costs, 1), 1e-6))
+        decided, why = chosen(self.runtime, costs, steps, type(training.model).precision)
+        meta["runtime"] = decided.to_json()
+        meta["choices"].update(why)
+        with configured(meta):
+            training.assemble(costs)
+            if self.budget["minutes"]:
+                step_s = training.trial()
+                steps = max(1, int(self.budget["minutes"] * 60 * 0.9 / step_s))
+                said = f"a trial took {step_s * 1e3:.3g} ms a step; a tenth of the time is for evaluation"
+                meta["choices"]["steps"] = said
+        budget.update(steps=steps, planned_steps=steps, steps_per_epoch=per_epoch, log_every=max(1, min(50, per_epoch)))
+        for name, reason in meta["choices"].items():
+            value = meta["runtime"].get(name, budget.get(name, ""))
+            progress({"kind": "choice", "message": f"{name} {value}: {reason}"})
+
+
+def _preset(entry: registry.Entry, preset: str) -> dict[str, Any]:
+    if not preset:
+        return {}
+    if preset not in entry.presets:
+        known = ", ".join(entry.presets) or "none"
+        raise InputError(f"{entry.name} has no preset {preset!r}; its presets: {known}")
+    return entry.presets[preset]
+
+
+def _with_preset(reading: Reading, preset: dict[str, Any]) -> Reading:
+    """The preset's reading where the user said nothing else."""
+    given = reading.to_json()
+    silent = Reading().to_json()
+    wanted = {k: v for k, v in preset.get("reading", {}).items() if given[k] == silent[k]}
+    return Reading.from_json({**given, **wanted})
+
+
+def _budget(entry: registry.Entry, preset: dict[str, Any], epochs: int, steps: int, minutes: float) -> dict[str, Any]:
+    if sum(bool(x) for x in (epochs, steps, minutes)) > 1:
+        raise InputError("give one of --epochs, --steps and --minutes")
+    for name, value in (("epochs", epochs), ("steps", steps), ("minutes", minutes)):
+        if not value >= 0:
+            raise InputError(f"--{name} {value}: expected a number above 0")
+    if not (epochs or steps or minutes):
+        epochs = preset.get("epochs", entry.epochs)
+    return {"epochs": epochs, "steps": steps, "minutes": minutes}
+
+
+def _versions() -> dict[str, str]:
+    import numpy
+
+    return {
+        "elboroom": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": numpy.__version__,
+        "platform": f"{sys.platform} {platform.machine()}",
+        "processor": _processor(),
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    return next(
+        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor()
+    )
