@@ -57,6 +57,15 @@ def table_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return fit("vae", str(folder / "table.csv"), run=folder / "run", settings={"latent": 2, "hidden": [16]}, steps=30)
 
 
+def pytest_configure() -> None:
+    """With several workers each gets its share of the processors: `auto` would take all of them in every worker."""
+    worker, count = os.environ.get("PYTEST_XDIST_WORKER", ""), int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if worker and hasattr(os, "sched_setaffinity"):
+        mine = sorted(os.sched_getaffinity(0))[int(worker.removeprefix("gw")) :: count]
+        if mine:
+            os.sched_setaffinity(0, mine)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "real_data" in getattr(item, "fixturenames", ()):

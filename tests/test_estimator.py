@@ -165,6 +165,6 @@ def test_own_networks_are_left_as_they_were(X: np.ndarray) -> None:
 
     encoder = nn.Sequential(nn.Linear(5, 8), nn.ReLU(), nn.Linear(8, 4))
     before = encoder[0].weight.detach().clone()
-    est = small(networks={"encoder": encoder}).fit(X)
+    est = small(encoder=encoder).fit(X)
     assert (encoder[0].weight == before).all()
     assert np.array_equal(pickle.loads(pickle.dumps(est)).transform(X), est.transform(X))

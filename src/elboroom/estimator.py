@@ -28,15 +28,27 @@ __all__ = ["Estimator"]
 
 DRAWS = 8
 """Draws of z behind each row's ELBO in `score`."""
-OWN = ("model", "epochs", "steps", "scale", "device", "precision", "compile", "threads", "seed", "networks")
+OWN: dict[str, Any] = {
+    "epochs": 0,
+    "steps": 0,
+    "scale": "auto",
+    "device": "auto",
+    "precision": "auto",
+    "compile": "auto",
+    "threads": 0,
+    "seed": 0,
+    "encoder": None,
+    "decoder": None,
+}
+"""The parameters that are not settings of a model, with their defaults."""
 
 
 class Estimator:
     """`Estimator("vae", latent=8)`; every setting of the model is a parameter.
 
     `epochs` or `steps` is the budget (both 0: the model's own), `scale` how columns are brought to like size, `seed`
-    all that is random, `networks` own networks by role. All rows given to `fit` are trained on. NaN is a missing cell,
-    in `fit` and later; sparse input stays sparse. Wrong values raise InputError, a ValueError, in `fit`.
+    all that is random, `encoder` and `decoder` networks of your own. All rows given to `fit` are trained on. NaN is a
+    missing cell, in `fit` and later; sparse input stays sparse. Wrong values raise InputError, a ValueError, in `fit`.
     """
 
     def __init__(
@@ -51,7 +63,8 @@ class Estimator:
         compile: str = "auto",
         threads: int = 0,
         seed: int = 0,
-        networks: dict[str, Any] | None = None,
+        encoder: Any = None,
+        decoder: Any = None,
         **settings: Any,
     ) -> None:
         self.model = model
@@ -63,7 +76,8 @@ class Estimator:
         self.compile = compile
         self.threads = threads
         self.seed = seed
-        self.networks = networks
+        self.encoder = encoder
+        self.decoder = decoder
         self._settings = settings
         self._sklearn_output_config: dict[str, str] = {}
 
@@ -71,7 +85,8 @@ class Estimator:
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Every parameter: those of this class, then the model's settings, defaults included."""
-        return {**{name: getattr(self, name) for name in OWN}, **self._defaults(), **self._settings}
+        own = {name: getattr(self, name) for name in ("model", *OWN)}
+        return {**own, **self._defaults(), **self._settings}
 
     def set_params(self, **params: Any) -> Self:
         """Change parameters; with another `model`, settings left at the old one's defaults take the new one's."""
@@ -84,7 +99,7 @@ class Estimator:
             if name not in known and self._defaults():
                 raise InputError(f"{self.model} has no setting {name!r}{nearest(name, known)}")
         for name, value in params.items():
-            if name in OWN:
+            if name == "model" or name in OWN:
                 setattr(self, name, value)
             else:
                 self._settings[name] = value
@@ -98,13 +113,8 @@ class Estimator:
             return {}
 
     def __repr__(self) -> str:
-        defaults = {"epochs": 0, "steps": 0, "scale": "auto", "device": "auto", "precision": "auto", "compile": "auto",
-                    "threads": 0, "seed": 0, "networks": None, **self._defaults()}  # fmt: skip
-        shown = {
-            k: v
-            for k, v in self.get_params().items()
-            if k != "model" and (k not in defaults or _differ(v, defaults[k]))
-        }
+        usual = {**OWN, **self._defaults(), "model": self.model}
+        shown = {k: v for k, v in self.get_params().items() if k not in usual or _differ(v, usual[k])}
         return f"Estimator({', '.join([repr(self.model), *(f'{k}={v!r}' for k, v in shown.items())])})"
 
     # -- fitting ---------------------------------------------------------------------------------------------------
@@ -159,7 +169,8 @@ class Estimator:
         """Copies, so that `fit` leaves the user's networks as they are."""
         import copy
 
-        return copy.deepcopy(self.networks) if self.networks else None
+        own = {"encoder": self.encoder, "decoder": self.decoder}
+        return {role: copy.deepcopy(network) for role, network in own.items() if network is not None} or None
 
     def _live(self) -> Run:
         """The model in memory, made from record and weights where it was pickled."""

@@ -28,7 +28,7 @@ from elboroom.core.spec import Spec
 from elboroom.data.source import Dataset, read_like
 from elboroom.data.stream import in_order
 from elboroom.data.transforms import Transform, transform_from_json
-from elboroom.engine.runtime import mix, seed_draws, seeded
+from elboroom.engine.runtime import configure, mix, seed_draws, seeded
 from elboroom.settings import build
 
 __all__ = ["Codes", "Reconstruction", "Run", "load", "require"]
@@ -209,9 +209,9 @@ class Run:
         from elboroom.evaluate import evaluate
 
         data = self.dataset() if source is None else self.read(source)
-        found = evaluate(
-            self.model, self.transform, self.spec, data, samples=samples, seed=self.meta["runtime"]["seed"]
-        )
+        seed, runtime = self.meta["runtime"]["seed"], self.meta["runtime"]
+        with configure(runtime["threads"], runtime["matmul"]):
+            found = evaluate(self.model, self.transform, self.spec, data, samples=samples, seed=seed)
         if write:
             from elboroom.finish import write_evaluation
 

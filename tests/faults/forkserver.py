@@ -94,7 +94,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     os.close(heard)
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     ended = time.monotonic()
-    return {"code": code, "took_s": ended - began, "to_exit_s": ended - sent if sent else 0.0}
+    return {"call": request["call"], "code": code, "took_s": ended - began, "to_exit_s": ended - sent if sent else 0.0}
 
 
 def import_what_a_run_imports() -> None:
@@ -102,7 +102,7 @@ def import_what_a_run_imports() -> None:
     with tempfile.TemporaryDirectory() as folder:
         names = Path(folder) / "names"
         words = ["fit", "vae", "digits", "--steps", "2", "--run", f"{folder}/run", "--threads", "1", "--compile", "off"]
-        ended = run({"words": words, "said": f"{folder}/said", "modules": str(names)})
+        ended = run({"call": 0, "words": words, "said": f"{folder}/said", "modules": str(names)})
         if ended["code"] != 0:
             raise SystemExit((Path(folder) / "said").read_text())
         for name in json.loads(names.read_text()):

@@ -112,8 +112,8 @@ def test_a_killed_run_ends_with_the_same_bits(
     [
         ("autoencoder", "digits", "--epochs", "3"),
         ("beta_vae", "digits", "--epochs", "3", "--dropout", "0.2"),
-        ("vae", "shapes", "--steps", "40", "--backbone", "conv", "--batch-size", "16"),
-        ("vae", "digits", "--epochs", "2", "--scale", "dynamic", "--split", "0.8,0,0.2"),
+        ("vae", "digits", "--epochs", "3", "--backbone", "conv"),
+        ("vae", "digits", "--epochs", "3", "--scale", "dynamic", "--split", "0.8,0,0.2"),
         ("vae", "digits", "--epochs", "2", "--compile", "on"),
     ],
     ids=" ".join,
@@ -123,7 +123,7 @@ def test_every_model_and_way_to_run_survives_kills(
 ) -> None:
     plain = {"--threads": "1", "--device": "cpu", "--precision": "fp32", "--compile": "off", "--save-every": "0.0001"}
     call = ["fit", *words, *(word for flag, value in plain.items() if flag not in words for word in (flag, value))]
-    whole = memory / "whole"
+    whole = memory / "-".join(words)
     shutil.rmtree(whole, ignore_errors=True)
     first = program(*call, "--run", whole, record=str(memory / "operations of another"))
     assert first.code == 0, first.said
@@ -227,7 +227,7 @@ def test_a_flipped_bit_is_said_and_the_state_before_is_used(
     last = program("resume", run)
     assert last.code == 0, last.said
     assert_equal(digest(run), reference)
-    assert f"step-{newest:010d} is damaged" in last.said + (run / "log.txt").read_text()
+    assert f"step-{newest:010d} is damaged" in last.said
     assert (run / "checkpoints" / f"corrupt-step-{newest:010d}").is_dir()
 
 
@@ -244,14 +244,26 @@ def test_without_a_good_state_a_run_is_not_restarted(program: Program, reference
 # ---- signals -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("kind", ["any moment", "checkpoint", "evaluation", "sampling"])
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [
+        (signal.SIGTERM, "any moment"),
+        (signal.SIGTERM, "checkpoint"),
+        (signal.SIGTERM, "evaluation"),
+        (signal.SIGINT, "any moment"),
+        *(
+            pytest.param(number, kind, marks=pytest.mark.slow)
+            for number in (signal.SIGTERM, signal.SIGINT)
+            for kind in ("sampling", "checkpoint", "evaluation", "any write")
+        ),
+    ],
+)
 def test_a_stopped_run_says_so_exits_with_4_and_resumes_to_the_same_bits(
     program: Program, reference: Reference, run: Path, digest: Digest, kind: str, number: int
 ) -> None:
     chance = random.Random(f"{kind} {number}")
     plan = moment(kind, reference, chance)
-    if kind == "any moment":  # between the first checkpoint and the last: in training
+    if kind.startswith("any"):  # between the first checkpoint and the last: in training
         times = [o[0] for o in reference.operations if o[1] == "rename" and "/step-" in o[3]]
         plan = {"at": first_state(reference), "after_s": chance.uniform(0, times[-1] - times[0])}
     first = program(*reference.words, "--run", run, signals=[number], **{"after_s": 0.0, **plan})

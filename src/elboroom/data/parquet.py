@@ -134,6 +134,8 @@ def _table(shards: _Shards, schema: Any, where: str, arrow: Any) -> RawTable:
                     column = column.cast(arrow.uint8())
                 out[at : at + len(batch), i] = column.to_numpy(zero_copy_only=False)
         at += len(batch)
+    if at != shards.rows:
+        raise InputError(f"{where}: declares {shards.rows:,} rows but holds {at:,}; the file is damaged")
     text = {i: np.concatenate(parts) if parts else np.empty(0, object) for i, parts in found.items()}
     return RawTable(where, names, out, text)
 

@@ -156,7 +156,8 @@ class Mapped(Rows):
 
     def x(self, where: Tensor) -> Tensor:
         picked = self.array[self.index[where.cpu().numpy()]]
-        self._read += picked.nbytes
+        # a touched page maps its neighbours with it, 64 kB at a time, when they are in the system's cache
+        self._read += picked.nbytes + len(picked) * 65536
         if self._read > RELEASE_BYTES:
             release(self.array)
             self._read = 0

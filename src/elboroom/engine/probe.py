@@ -35,7 +35,7 @@ class Cost:
 
 class _Counter(TorchDispatchMode):
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call, unused-ignore]
         self.calls = 0
         self.operations = 0
         self.largest = 0

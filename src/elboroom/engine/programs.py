@@ -110,7 +110,11 @@ def _flat_step(
 
     def step(*flat: Tensor) -> tuple[Tensor]:
         queue = list(flat)
-        take = lambda n: [queue.pop(0) for _ in range(n)]  # noqa: E731
+
+        def take(count: int) -> list[Tensor]:
+            head, queue[:count] = queue[:count], []
+            return head
+
         train = dict(zip(names.train, take(len(names.train)), strict=True))
         rest = dict(zip(names.rest, take(len(names.rest)), strict=True))
         held = {slot: take(count) for slot, count in shape}

@@ -29,7 +29,7 @@ HEADS: dict[str, type[Head]] = {
 def automatic(spec: Spec) -> str:
     """The likelihood that `auto` stands for: by grey levels, by the kinds of columns, by the range of x."""
     if spec.levels:
-        return "categorical"
+        return "categorical" if spec.levels > 2 else "bernoulli"
     if spec.columns:
         kinds = {c.kind for c in spec.columns}
         alone = {"real": "gaussian", "count": "negative_binomial", "binary": "bernoulli"}

@@ -124,7 +124,7 @@ def _message(contents: Contents) -> dict[str, str] | None:
     }.get(contents.state, why)
     kept = sorted((contents.folder / "checkpoints").glob("step-*"))
     step = kept[-1].name.removeprefix("step-").lstrip("0") or "0" if kept else ""
-    said = {"what": what}
+    said = {"what": what[:1].upper() + what[1:]}
     if step.isdigit():
         said["kept"] = f"The state of step {int(step):,}" + (
             " and all curves up to it." if contents.history.rows else "."

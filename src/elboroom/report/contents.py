@@ -85,6 +85,13 @@ class Contents:
         except (ElboroomError, OSError, ValueError):
             return None
 
+    def lacks(self, ability: str, verb: str) -> str:
+        """ "autoencoder cannot sample; vae can" where the model is known to lack the ability, else ""."""
+        if self.entry is None or ability in self.entry.abilities:
+            return ""
+        able = [e.name for e in registry.entries() if ability in e.abilities]
+        return f"{self.entry.name} cannot {verb}; {', '.join(able) or 'no model'} can"
+
     def part(self, name: str) -> dict[str, Any]:
         """A sub-table of run.json, empty where it is missing."""
         return _table(self.meta.get(name))

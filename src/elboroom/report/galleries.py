@@ -26,6 +26,7 @@ ROW_GAP = 4
 """Pixels between the rows of a reconstruction sheet."""
 CHOSEN = re.compile(r"originals \(([^,()]+), ([^()]+)\)")
 FACTOR_SENTENCE = re.compile(r"\s*Each pixel \d+x\.?\s*$")
+BY = re.compile(r"(\d) x (\d)")
 EPOCH = re.compile(r"^epoch-(\d+)\.png$")
 
 
@@ -114,6 +115,10 @@ def samples(contents: Contents) -> Section | None:
         return None
     section = Section("samples", "Samples")
     sheets = _sheets(contents.folder / "media" / "samples")
+    lacks = contents.lacks("Samples", "sample")
+    if not sheets and lacks:
+        section.sentences.append(f"There is no sheet of samples: {lacks}.")
+        return section
     if not sheets:
         section.sentences.append(_instead("sheet of samples", "there is no media/samples in the run folder", contents))
         return section
@@ -198,8 +203,8 @@ def manifold(contents: Contents) -> Section | None:
     every = max(1, -(-across * cells.shape[3] // SPACE))
     cells = cells[every // 2 :: every, every // 2 :: every]
     one, _ = placed(cells, space=SPACE, narrow=NARROW, alt="decoded means over the two dimensions of the code")
-    said = sheet.info["said"] or "Decoded means over the plane of the code"
-    caption = FACTOR_SENTENCE.sub("", said).rstrip(". ") + f", {across} × {down} steps."
+    said = sheet.info["said"] or f"Decoded means over the plane of the code, {across} × {down} steps"
+    caption = BY.sub(r"\1 × \2", FACTOR_SENTENCE.sub("", said)).rstrip(". ") + "."
     if every > 1:
         caption += f" Every {every}{'nd' if every == 2 else 'rd' if every == 3 else 'th'} step is shown."
     section.figures.append(Figure(caption, pictures=[one]))

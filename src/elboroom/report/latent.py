@@ -46,7 +46,7 @@ def latent_code(contents: Contents) -> Section | None:
 
 def _nothing(contents: Contents) -> Section | None:
     """A sentence where a code was to be expected."""
-    if not isinstance(contents.part("settings").get("latent"), int):
+    if contents.lacks("Encodes", "encode") or not isinstance(contents.part("settings").get("latent"), int):
         return None
     reason = contents.missing.get("codes", "")
     return Section("code", "Latent code", sentences=[f"There is no picture of the code: {reason}."])

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from .contents import Contents, entries
 from .figures import Dot, mark, mark_axis
 from .layout import Cell, Figure, Section, Table, csv_uri, measured, named
-from .numbers import decimals_for, parts, written
+from .numbers import beside, decimals_for, parts, written
 from .plots import Axis
 from .words import HEADLINES, MEASURES, Word, measure, plural
 
@@ -84,7 +84,9 @@ def _headline(contents: Contents, key: str, found: dict[str, Any]) -> Headline:
         axis: Axis | None = Axis(0, (total or max(value, 1)) * 1.02, 4, HEADLINE_WIDTH - 4)
         ends = (value, value) if low is None or high is None else (low, high)
         drawn = mark([Dot(value, *ends)], [float(total)] if total else [], axis, HEADLINE_WIDTH)
-        note = word.meaning + (f"; {total - int(value)} carry nothing" if total > int(value) else "")
+        note = str(found.get("how") or word.meaning).split(", of ")[0] + (
+            f"; {total - int(value)} carry nothing" if total > int(value) else ""
+        )
     else:
         shown = parts(value, low, high)
         big = shown.value
@@ -112,7 +114,7 @@ def _short_unit(key: str, unit: str) -> str:
 def _ticks_note(references: list[tuple[str, float]], decimals: int | None, log: bool) -> str:
     if not references:
         return ""
-    listed = ", ".join(f"{name} {written(value, decimals=decimals)}" for name, value in references)
+    listed = ", ".join(f"{name} {beside(value, decimals)}" for name, value in references)
     return f"grey tick{'' if len(references) == 1 else 's'}: {listed}{'; log axis' if log else ''}"
 
 
@@ -188,7 +190,7 @@ def _row(contents: Contents, key: str, axis: Axis | None) -> list[Cell]:
         low, high = (value, value) if low is None else (low, high)
     drawn = mark([Dot(value, low, high)], ticks, axis, TABLE_WIDTH) if value is not None else None
     decimals = 0 if word.of else decimals_for(value, low, high) if value is not None else None
-    beside = "; ".join(f"{name} {written(v, decimals=decimals)}" for name, v in references)
+    named_references = "; ".join(f"{name} {beside(v, decimals)}" for name, v in references)
     how = str(found.get("how") or "")
     count = found.get("n")
     return [
@@ -198,7 +200,7 @@ def _row(contents: Contents, key: str, axis: Axis | None) -> list[Cell]:
         Cell("", "mark-cell", markup=drawn),
         Cell(str(found.get("split") or ""), "muted split"),
         Cell(written(count, form="count") if isinstance(count, int | float) else "", "num muted"),
-        Cell(how, "how", second=f"beside it: {beside}" if beside else ""),
+        Cell(how, "how", second=f"beside it: {named_references}" if named_references else ""),
     ]
 
 
@@ -269,11 +271,16 @@ def _column_row(column: dict[str, Any], predictors: list[tuple[str, str]]) -> li
     cells.append(Cell(written(_number(column.get("n")), form="count"), "num muted"))
     for stem, who in predictors:
         value = _number(column.get(f"{stem}_{who}"))
-        text = (
-            "" if value is None else written(value, form="share", decimals=1) if stem == "accuracy" else written(value)
-        )
-        cells.append(Cell(text, "num", title="" if value is None else repr(value)))
+        cells.append(Cell(_column_text(stem, value), "num", title="" if value is None else repr(value)))
     return cells
+
+
+def _column_text(stem: str, value: float | None) -> str:
+    if value is None:
+        return ""
+    if stem == "accuracy":
+        return written(value, form="share", decimals=1)
+    return written(value, decimals=3) if stem == "r2" else written(value)
 
 
 def _column_verdict(columns: list[dict[str, Any]]) -> list[str]:

@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Form", "Parts", "decimals_for", "parts", "written"]
+__all__ = ["Form", "Parts", "beside", "decimals_for", "parts", "written"]
 
 Form = Literal["number", "prose", "ratio", "share", "count", "time", "date", "size"]
 
@@ -101,6 +101,17 @@ def decimals_for(value: float, low: float | None = None, high: float | None = No
         return None
     half, place = _half_width(*interval)
     return None if _power(max(abs(value), half)) else max(0, -place)
+
+
+def beside(value: float, decimals: int | None) -> str:
+    """A number that stands beside another, with its decimals; with more where they would leave under two digits."""
+    if decimals is None or value == 0 or abs(value) >= 10.0 ** (1 - decimals):
+        return written(value, decimals=decimals)
+    return (
+        written(value, decimals=max(decimals, 1 - math.floor(math.log10(abs(value)))))
+        if abs(value) >= 1e-4
+        else written(value)
+    )
 
 
 def _interval(low: float | None, high: float | None) -> tuple[float, float] | None:

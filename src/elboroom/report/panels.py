@@ -229,7 +229,7 @@ def _boundaries(canvas: Canvas, panel: Panel, x_axis: Axis, y_axis: Axis) -> Non
     if panel.kept is not None and x_axis.holds(panel.kept):
         x = x_axis(panel.kept)
         canvas.line(x, y_axis.end, x, y_axis.start, "dash")
-        text = f"kept: epoch {written(panel.kept)}"
+        text = f"kept: epoch {written(round(panel.kept, 2))}"
         before = x - text_width(text, 12) > x_axis.start
         canvas.text(x + (-6 if before else 6), y_axis.end + 9, text, "label halo", "end" if before else "start")
         for series in panel.series[:1]:

@@ -13,7 +13,7 @@ from typing import Any
 from .contents import Contents, entries
 from .measures import latent_width
 from .names import shown_name
-from .numbers import decimals_for, written
+from .numbers import beside, decimals_for, written
 from .record import model_name
 from .words import article, measure, plural
 
@@ -28,7 +28,7 @@ RIVALS = (
     ("constant per ", "one constant for every {}"),
     ("mean of each ", "the mean of each {}"),
     ("PCA, ", "PCA with {}s"),
-    ("x itself", "the data itself"),
+    ("x itself", "distance in the data itself"),
     ("largest class", "always naming the largest class"),
 )
 """How the references of metrics.json are called inside a sentence: start of the name, phrase with its rest."""
@@ -123,11 +123,11 @@ def _against(key: str, found: dict[str, Any], rival: Rival) -> str:
     """ ", 46 % less than the best model that treats every pixel alone"."""
     value = float(found["value"])
     name = _rival_phrase(rival.name)
-    beside = written(rival.value, decimals=decimals_for(value, found.get("low"), found.get("high")))
+    theirs = beside(rival.value, decimals_for(value, found.get("low"), found.get("high")))
     if rival.outcome == "same":
-        return f", which cannot be told apart from {name} ({beside})"
+        return f", which cannot be told apart from {name} ({theirs})"
     if rival.outcome == "wins":
-        return f"; {name} does better with {beside}"
+        return f"; {name} does better with {theirs}"
     if measure(key).better == "more" or rival.value <= 0 or value <= 0:
         return f", {written(abs(value - rival.value), decimals=_decimals(value - rival.value))} more than {name}"
     return f", {_percent(1 - value / rival.value)} less than {name}"
@@ -196,7 +196,7 @@ def _simpler_wins(contents: Contents) -> list[str]:
         label = measure(key).label.replace(" a value", f" a {_nouns(contents)[2]}")
         label = label if label[:2].isupper() else label[:1].lower() + label[1:]
         name = _rival_phrase(rival.name)
-        values = f"{written(rival.value, decimals=decimals)} against {written(entry['value'], decimals=decimals)}"
+        values = f"{beside(rival.value, decimals)} against {beside(entry['value'], decimals)}"
         out.append(f"{name[:1].upper()}{name[1:]} does better in {label}: {values}.")
     return out
 
@@ -216,11 +216,8 @@ def _code_sentence(contents: Contents) -> str:
         return ""
     idle = width - int(used)
     if idle <= 0:
-        return (
-            f"All {plural(width, 'latent dimension')} carry information."
-            if width > 1
-            else "Its one latent dimension carries information."
-        )
+        who = {1: "Its one latent dimension carries", 2: "Both latent dimensions carry"}.get(width)
+        return f"{who or f'All {width:,} latent dimensions carry'} information."
     if used == 0:
         return "None of its latent dimensions carries information: the posterior has collapsed."
     rest = "the other one can be dropped" if idle == 1 else f"the other {idle} can be dropped"

@@ -35,7 +35,7 @@ MEASURES: dict[str, Word] = {
     "distortion_nats": Word("Distortion", "less", "what the code leaves open: −log p(x given z)"),
     "reconstruction_bce": Word("Cross-entropy a value", "less", "of the decoded mean, mean over values"),
     "reconstruction_mse": Word("Squared error a value", "less", "decoded mean against original, mean over values"),
-    "active_units": Word("Latent dimensions in use", "", "mean rate above 0.01 nats", of=True),
+    "active_units": Word("Latent dimensions in use", "", "those that carry information", of=True),
     "psnr_db": Word("Peak signal-to-noise ratio", "more", "of the reconstruction"),
     "trustworthiness": Word("Trustworthiness", "more", "neighbours in the code that are neighbours in the data"),
     "neighbour_accuracy": Word("Label of the nearest neighbour", "more", "share right, by distance between codes"),
