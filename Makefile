@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 RUN ?= runs/demo
+BENCH ?= all
 BIN := $(VENV)/bin
 
 .PHONY: demo test test-slow check bench docs
@@ -27,7 +28,7 @@ check: $(VENV)/installed-dev
 	$(BIN)/codespell
 
 bench: $(VENV)/installed-test
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks $(BENCH)
 
 docs: $(VENV)/installed-core
 	$(BIN)/python docs/generate.py

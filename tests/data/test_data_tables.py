@@ -202,7 +202,7 @@ def test_a_broken_table_is_refused_with_its_place(tmp_path, text, said):
         (Reading(label="cty"), "did you mean 'city'"),
         (Reading(label="weight"), "rows have no label"),
         (Reading(columns=("agee",)), "did you mean 'age'"),
-        (Reading(scale="standrd"), "standard"),
+        (Reading(scale="normal"), "standard"),
         (Reading(scale="counts"), "is no count|holds categories"),
         (Reading(size=(8, 8)), "--size means nothing for table"),
         (Reading(time="t"), "--time means nothing for table"),

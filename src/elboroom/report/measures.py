@@ -84,9 +84,8 @@ def _headline(contents: Contents, key: str, found: dict[str, Any]) -> Headline:
         axis: Axis | None = Axis(0, (total or max(value, 1)) * 1.02, 4, HEADLINE_WIDTH - 4)
         ends = (value, value) if low is None or high is None else (low, high)
         drawn = mark([Dot(value, *ends)], [float(total)] if total else [], axis, HEADLINE_WIDTH)
-        note = str(found.get("how") or word.meaning).split(", of ")[0] + (
-            f"; {total - int(value)} carry nothing" if total > int(value) else ""
-        )
+        told = str(found.get("how") or word.meaning).split(", of ")[0]
+        note = told + (f"; {total - int(value)} carry nothing" if total > int(value) else "")
     else:
         shown = parts(value, low, high)
         big = shown.value
@@ -189,19 +188,25 @@ def _row(contents: Contents, key: str, axis: Axis | None) -> list[Cell]:
     if word.of:
         low, high = (value, value) if low is None else (low, high)
     drawn = mark([Dot(value, low, high)], ticks, axis, TABLE_WIDTH) if value is not None else None
-    decimals = 0 if word.of else decimals_for(value, low, high) if value is not None else None
-    named_references = "; ".join(f"{name} {beside(v, decimals)}" for name, v in references)
+    decimals = decimals_for(value, low, high) if value is not None else None
+    texts = [written(v, form="count") if word.of else beside(v, decimals) for _, v in references]
+    named_references = "; ".join(f"{name} {text}" for (name, _), text in zip(references, texts, strict=True))
     how = str(found.get("how") or "")
     count = found.get("n")
     return [
         Cell(word.label, "name", second=_meaning(word)),
         Cell(value_text(key, found, total), "num", title=repr(found.get("value")), data=measured(key, found)),
-        Cell(str(found.get("unit") or "").replace(" per ", "/"), "muted", title=str(found.get("unit") or "")),
+        Cell(_table_unit(str(found.get("unit") or "")), "muted", title=str(found.get("unit") or "")),
         Cell("", "mark-cell", markup=drawn),
         Cell(str(found.get("split") or ""), "muted split"),
         Cell(written(count, form="count") if isinstance(count, int | float) else "", "num muted"),
         Cell(how, "how", second=f"beside it: {named_references}" if named_references else ""),
     ]
+
+
+def _table_unit(unit: str) -> str:
+    """ "nats/example" for "nats per example"; what has a comma stays as it is."""
+    return unit if "," in unit else unit.replace(" per ", "/")
 
 
 def _meaning(word: Word) -> str:

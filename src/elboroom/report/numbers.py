@@ -107,11 +107,9 @@ def beside(value: float, decimals: int | None) -> str:
     """A number that stands beside another, with its decimals; with more where they would leave under two digits."""
     if decimals is None or value == 0 or abs(value) >= 10.0 ** (1 - decimals):
         return written(value, decimals=decimals)
-    return (
-        written(value, decimals=max(decimals, 1 - math.floor(math.log10(abs(value)))))
-        if abs(value) >= 1e-4
-        else written(value)
-    )
+    if abs(value) < 1e-4:
+        return written(value)
+    return written(value, decimals=max(decimals, 1 - math.floor(math.log10(abs(value)))))
 
 
 def _interval(low: float | None, high: float | None) -> tuple[float, float] | None:
