@@ -28,6 +28,9 @@ from elboroom.training import Event, Training, configured, stop_signals
 
 __all__ = ["fit", "resume", "same_data"]
 
+SPLIT_SEED = 0
+"""Splits do not follow the run's seed: runs over several seeds are measured on the same held-out rows."""
+
 
 def fit(
     model: str,
@@ -68,7 +71,7 @@ def fit(
         networks=networks, command=command,
     )  # fmt: skip
     with joined(request.runtime.world) as rank:
-        dataset = read(source, request.reading, seed=seed)
+        dataset = read(source, request.reading, seed=SPLIT_SEED)
         request.accept(dataset)
         folder, temporary = (None, None) if rank else _folder(run, model, dataset, force)
         progress = _silent if rank else progress
@@ -202,9 +205,8 @@ def same_data(meta: dict[str, Any], source: Any) -> Dataset:
     saved = meta["data"]
     if source is None and not saved["source"]:
         raise InputError("this run was fitted on data in memory; pass the same data: run.resume(source=X)")
-    dataset = read(
-        saved["source"] if source is None else source, Reading.from_json(saved["reading"]), seed=meta["runtime"]["seed"]
-    )
+    reading, seed = Reading.from_json(saved["reading"]), saved["split"]["seed"]
+    dataset = read(saved["source"] if source is None else source, reading, seed=seed)
     if dataset.fingerprint != saved["fingerprint"]:
         raise InputError(
             f"the data are not those of the run: fingerprint {dataset.fingerprint[:12]} now, "

@@ -41,6 +41,11 @@ class Phase:
     def __post_init__(self) -> None:
         self.params = list(self.params)
 
+    @property
+    def always(self) -> bool:
+        """Whether the phase runs at every step."""
+        return self.every == 1 and self.window[0] <= 0.0 and self.window[1] >= 1.0
+
     def due(self, step: int, steps: int) -> bool:
         """Whether the phase runs at `step` of `steps`; steps past the plan belong to the last window."""
         progress = min(step, steps - 1) / steps

@@ -39,6 +39,7 @@ class Stream:
         """Rows seen in one epoch."""
         share = self.batch_size // world
         self._slice = slice(rank * share, (rank + 1) * share)
+        self._generator = torch.Generator()
         self._epoch = -1
         self._batches: tuple[Tensor, ...] = ()
 
@@ -51,10 +52,9 @@ class Stream:
 
     def _shuffle(self, epoch: int) -> None:
         # drawn on the CPU, so that the order is the same on every device
-        generator = torch.Generator().manual_seed(mix(self.seed, epoch))
-        order = torch.randperm(len(self.data), generator=generator)[: self.examples]
-        order = order.reshape(self.steps_per_epoch, self.batch_size)[:, self._slice].contiguous()
-        self._batches = order.to(self.data.device).unbind(0)
+        order = torch.randperm(len(self.data), generator=self._generator.manual_seed(mix(self.seed, epoch)))
+        order = order.to(self.data.device)[: self.examples].view(self.steps_per_epoch, self.batch_size)
+        self._batches = order[:, self._slice].unbind(0)
         self._epoch = epoch
 
 
