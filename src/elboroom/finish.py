@@ -36,7 +36,7 @@ def finish(training: Training, progress: Callable[[Event], None]) -> None:
         model.load_state_dict(training.kept)
     spec, transform = training.dataset.spec, training.dataset.transform
     progress({"kind": "phase", "message": "writing weights, measuring on held-out data"})
-    write_weights(folder, model, transform)
+    meta["weights_sha256"] = write_weights(folder, model, transform)
     found = evaluate(model, transform, spec, training.dataset, samples=meta["budget"]["samples"], seed=training.seed)
     write_evaluation(folder, found)
     part = held_out(training.dataset)
@@ -50,6 +50,9 @@ def finish(training: Training, progress: Callable[[Event], None]) -> None:
     if z is not None and z.shape[1] == 2 and spec.kind == "images":
         _picture(folder, "manifold.png", manifold(model, spec, codes=z).sheet())
     meta.update(state="done", why="", step=training.done, took_s=round(training.took_s(), 3))
+    for page in (folder.card, folder.report):  # of an earlier end: a kill from here on leaves them to be made again
+        if page.is_file():
+            files.unlink(page)
     folder.write_meta(meta)
     pages(folder, progress)
     progress({"kind": "done", "message": str(folder.path), "logs": found.metrics})
@@ -74,10 +77,10 @@ def preview(training: Training, epoch: int) -> None:
         _picture(training.folder, f"samples/epoch-{epoch:04d}.png", sheet)
 
 
-def write_weights(folder: RunFolder, model: torch.nn.Module, transform: torch.nn.Module) -> None:
-    """weights.safetensors: the model's tensors by their names, the numbers of the scaling under `data.`."""
+def write_weights(folder: RunFolder, model: torch.nn.Module, transform: torch.nn.Module) -> str:
+    """weights.safetensors: the model's tensors by name, the numbers of the scaling under `data.`. Gives its SHA-256."""
     tensors = {**model.state_dict(), **{f"data.{name}": x for name, x in transform.state_dict().items()}}
-    save_tensors(folder.weights, {name: x.detach().cpu().contiguous() for name, x in tensors.items()})
+    return save_tensors(folder.weights, {name: x.detach().cpu().contiguous() for name, x in tensors.items()}).sha256
 
 
 def write_evaluation(folder: RunFolder, found: Evaluation) -> None:

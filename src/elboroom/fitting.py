@@ -77,15 +77,15 @@ def fit(
         progress = _silent if rank else progress
         with folder.lock() if folder is not None else nullcontext():
             meta = request.describe(dataset, "" if folder is None else folder.path.name)
+            meta["budget"]["save_every"] = save_every
             training = Training(meta, dataset, folder, networks=networks, rank=rank, progress=progress)
             request.plan(training, progress)
             if from_run is not None:
                 _start_from(training, from_run)
-            if folder is not None:
-                folder.write_meta(meta)
             with configured(meta):
-                training.preview(0, False)
                 training.save()
+                if folder is not None:
+                    folder.write_meta(meta)  # from here on the folder is a run: its first state is on disk
                 _carry_through(training, save_every, samples, progress)
         if folder is None:
             raise SystemExit(0)
@@ -97,14 +97,14 @@ def resume(
     *,
     source: Any = None,
     steps: int = 0,
-    save_every: float = 60.0,
+    save_every: float = -1.0,
     networks: dict[str, torch.nn.Module] | None = None,
     progress: Callable[[Event], None] = lambda event: None,
 ) -> Run:
     """Go on from the last good checkpoint to the end that `fit` was asked for, or `steps` further; the same bits.
 
-    A finished run is left as it is, unless `steps` asks for more. Raises InputError where the data are not those of
-    the run or no checkpoint is whole.
+    A finished run is left as it is, unless `steps` asks for more. `save_every` in seconds; below 0 it is that of the
+    fit. Raises InputError where the data are not those of the run or no checkpoint is whole.
     """
     folder = RunFolder.open(run)
     meta = folder.meta
@@ -133,10 +133,12 @@ def resume(
                 if rank == 0:
                     training.restore()
                     meta["state"], meta["why"] = "running", ""
+                    meta.pop("weights_sha256", None)
                     folder.write_meta(meta)
                     progress({"kind": "phase", "message": f"going on from step {training.done:,}"})
                 training.share()
-                _carry_through(training, save_every, 0, progress)
+                every = meta["budget"]["save_every"] if save_every < 0 else save_every
+                _carry_through(training, every, 0, progress)
         if rank:
             raise SystemExit(0)
     return load(folder.path, source=source, networks=networks)
@@ -149,6 +151,8 @@ def _carry_through(training: Training, save_every: float, samples: int, progress
         meta["budget"]["samples"] = samples
     try:
         with stop_signals() as stopping:
+            if training.done == 0:
+                training.preview(0, False)
             training.drive(save_every, stopping)
             stopping.at_once = True
             if stopping.asked:
@@ -183,8 +187,8 @@ def _ended(training: Training, how: str, why: str) -> None:
     meta["state"], meta["why"], meta["step"], meta["took_s"] = how, why, training.done, training.took_s()
     try:
         folder.write_meta(meta)
-    except OSError:
-        folder.log(f"run.json could not be written: {why}")
+    except (OSError, ElboroomError) as error:
+        training.progress({"kind": "phase", "message": f"run.json could not be written: {error}"})
 
 
 def _start_from(training: Training, other: str | Path) -> None:

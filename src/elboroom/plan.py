@@ -76,8 +76,12 @@ def chosen(asked: Runtime, costs: list[Cost], steps: int, wanted: str) -> tuple[
     if asked.device == "auto":
         why["device"] = f"{device} is the fastest device PyTorch sees here"
     if asked.threads == 0:
-        out = replace(out, threads=1 if operations < SMALL_STEP else max(1, cores() // asked.world))
-        why["threads"] = f"a step has {operations:.1e} operations; below {SMALL_STEP:.0e} one thread is quicker"
+        small = operations < SMALL_STEP
+        out = replace(out, threads=1 if small else max(1, cores() // asked.world))
+        said = "a second thread costs more than it brings" if small else "all cores share it"
+        why["threads"] = (
+            f"a step has {operations:.1e} operations, {'less' if small else 'more'} than {SMALL_STEP:.0e}: {said}"
+        )
     if asked.precision == "auto":
         can = wanted == "auto" and has_bf16_products(device)
         out = replace(out, precision="bf16" if can and largest >= LARGE_PRODUCT else "fp32")
@@ -91,7 +95,13 @@ def chosen(asked: Runtime, costs: list[Cost], steps: int, wanted: str) -> tuple[
     if asked.matmul == "auto":
         gains = device.type == "cpu" and out.precision == "fp32" and largest >= LARGE_PRODUCT
         out = replace(out, matmul="onednn" if gains and onednn_is_exact() else "default")
-        why["matmul"] = "oneDNN's fp32 products were probed and used only where exact and large"
+        why["matmul"] = (
+            "no large product is made in fp32 on the CPU"
+            if not gains
+            else "oneDNN's fp32 products were tried and are exact"
+            if out.matmul == "onednn"
+            else "oneDNN's fp32 products are not exact on this processor"
+        )
     if asked.compile == "auto":
         seconds = eager_seconds(costs, steps)
         out = replace(out, compile="on" if seconds >= COMPILE_SECONDS and asked.world == 1 else "off")

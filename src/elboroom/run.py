@@ -288,7 +288,10 @@ def load(
     config = build(kind.Config, meta["settings"], meta["model"])
     with seeded(0):
         model = kind(config, spec, networks=networks) if networks else kind(config, spec)  # type: ignore[call-arg]
-    tensors = {name: torch.as_tensor(x) for name, x in load_tensors(folder.weights).items()}
+    tensors = {
+        name: torch.as_tensor(x)
+        for name, x in load_tensors(folder.weights, sha256=meta.get("weights_sha256", "")).items()
+    }
     transform = transform_from_json(meta["data"]["transform"])
     _load_into(model, {k: v for k, v in tensors.items() if not k.startswith("data.")}, path)
     _load_into(transform, {k.removeprefix("data."): v for k, v in tensors.items() if k.startswith("data.")}, path)

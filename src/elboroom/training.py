@@ -140,6 +140,10 @@ class Training:
     def restore(self) -> None:
         """Take up the newest good state. In a process that has no folder this is not called: see `share`."""
         step, tensors, info = self.checkpoints().newest()
+        for warning in self.checkpoints().warnings:
+            self.progress({"kind": "warning", "message": warning})
+            if self.folder is not None:
+                self.folder.log(warning)
         kept = {k.removeprefix("kept."): v for k, v in tensors.items() if k.startswith("kept.")}
         restore_(self.losses, self.programs, tensors)
         self.kept = {name: tensor.to(self.device).clone() for name, tensor in kept.items()}
@@ -180,8 +184,9 @@ class Training:
             self.done = tick.step
             if tick.failed:
                 self.fail(tick)
-            self.record(tick)
             over = tick.step == budget["steps"]
+            if tick.ends_epoch or over or tick.step % budget["log_every"] == 0:
+                self.record(tick)  # the tick of a signal is no row: the sums go on in the saved state
             if over or tick.interrupted or time.monotonic() - self.saved_at >= save_every:
                 self.save()
             if tick.interrupted:

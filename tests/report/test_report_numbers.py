@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from elboroom.report.numbers import decimals_for, parts, written
+from elboroom.report.numbers import beside, column, decimals_for, parts, written
 
 CASES = json.loads((files("elboroom.report") / "numbers.json").read_text(encoding="utf-8"))["cases"]
 
@@ -61,3 +61,18 @@ def test_what_is_missing_is_a_word_in_every_form(value: Any, form: Any) -> None:
 
 def test_an_interval_with_an_end_that_is_not_finite_is_no_interval() -> None:
     assert written(2.5, math.nan, 3.0) == written(2.5, None, 3.0) == written(2.5, -math.inf, 3.0) == "2.5"
+
+
+def test_numbers_under_each_other_share_their_decimals() -> None:
+    assert column([0.99884, 0.57612, 0.543, 0.52]) == ["0.9988", "0.5761", "0.5430", "0.5200"]
+    assert column([1500.0, math.nan, 25.25]) == ["1,500", "none", "25"]
+    assert column([math.nan, 0.0]) == ["none", "0"]
+
+
+def test_a_number_beside_another_never_is_rounded_away() -> None:
+    assert beside(0.97531, 3) == "0.975"
+    assert beside(0.011, 1) == "0.011"
+    assert beside(0.0026371, 3) == "0.0026"
+    assert plain(beside(0.00001, 1)) == "1 × 10⁻⁵"
+    assert beside(0.0, 2) == "0.00"
+    assert beside(21.57, None) == "21.57"

@@ -10,7 +10,7 @@ import numpy as np
 
 from .contents import Contents
 from .layout import CSV_ROWS, Figure, Note, Section, csv_uri, data_table
-from .numbers import written
+from .numbers import column, written
 from .panels import LOG_FACTOR, Level, Panel, Series, drawn, fall, tail_start
 from .words import measure, plural
 
@@ -174,10 +174,13 @@ def _numbers(contents: Contents, term: str, lines: list[Series], title: str) -> 
     ]
     shown = epochs or rows
     head = ["epoch", *(s.name for s in lines)]
-    texts = [[written(round(row[0], 2)), *(written(v) for v in row[1:])] for row in shown]
+    places, *values = zip(*shown, strict=True)
+    texts = [list(row) for row in zip([written(round(x, 2)) for x in places], *map(column, values), strict=True)]
     every = max(1, math.ceil(len(rows) / CSV_ROWS))
     saved = rows if every == 1 else sorted({id(r): r for r in [*rows[::every], *epochs]}.values(), key=lambda r: r[0])
-    few = saved[:: max(1, math.ceil(len(saved) / READ_ROWS))]
+    few = sorted(
+        {id(r): r for r in [*saved[:: max(1, math.ceil(len(saved) / READ_ROWS))], *epochs[:READ_ROWS]]}.values()
+    )
     reading = {
         "x": [r[0] for r in few],
         "series": [

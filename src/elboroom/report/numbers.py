@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import datetime
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Form", "Parts", "beside", "decimals_for", "parts", "written"]
+__all__ = ["Form", "Parts", "beside", "column", "decimals_for", "parts", "written"]
 
 Form = Literal["number", "prose", "ratio", "share", "count", "time", "date", "size"]
 
@@ -110,6 +111,15 @@ def beside(value: float, decimals: int | None) -> str:
     if abs(value) < 1e-4:
         return written(value)
     return written(value, decimals=max(decimals, 1 - math.floor(math.log10(abs(value)))))
+
+
+def column(values: Sequence[float]) -> list[str]:
+    """Numbers of one unit under each other, with the decimals that give the middle one four digits."""
+    sizes = sorted(abs(v) for v in values if math.isfinite(v) and v != 0)
+    if not sizes or not (sizes[0] >= 1e-4 and sizes[-1] < 1e6):
+        return [written(v) for v in values]
+    middle = math.floor(math.log10(sizes[len(sizes) // 2]))
+    return [written(v, decimals=max(0, SIGNIFICANT - 1 - middle)) for v in values]
 
 
 def _interval(low: float | None, high: float | None) -> tuple[float, float] | None:

@@ -6,6 +6,13 @@
     for (let i = 1; i < list.length; i++) if (Math.abs(list[i] - x) < Math.abs(list[best] - x)) best = i;
     return best;
   };
+  const known = (list, at) => {
+    for (let d = 0; d < list.length; d++) {
+      if ((list[at - d] ?? null) !== null) return at - d;
+      if ((list[at + d] ?? null) !== null) return at + d;
+    }
+    return -1;
+  };
   const words = (v) => {
     if (v === null) return "none";
     const size = Math.abs(v);
@@ -48,12 +55,13 @@
         const px = (p.start + ((x - p.low) / (p.high - p.low)) * (p.end - p.start)).toFixed(1);
         p.line.setAttribute("d", inside ? `M${px} ${p.y[3]}V${p.y[2]}` : "");
       }
-      const found = reading.series.filter((s) => s.y[at] !== null).sort((a, b) => b.y[at] - a.y[at]);
-      box.replaceChildren(`epoch ${words(x)}`);
+      const found = reading.series.map((s) => ({ ...s, i: known(s.y, at) })).filter((s) => s.i >= 0);
+      found.sort((a, b) => b.y[b.i] - a.y[a.i]);
+      box.replaceChildren(`epoch ${words(Math.round(x * 100) / 100)}`);
       for (const s of found) {
         const part = document.createElement("span");
         part.className = s.css + "-text";
-        part.textContent = `${s.name} ${words(s.y[at])}`;
+        part.textContent = `${s.name} ${words(s.y[s.i])}` + (s.i === at ? "" : ` (epoch ${words(Math.round(reading.x[s.i] * 100) / 100)})`);
         box.append(" · ", part);
       }
       box.hidden = false;
