@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 test test-slow: export OMP_NUM_THREADS = 1
 
 demo: $(VENV)/installed-core
-	$(BIN)/elboroom fit vae digits --run $(RUN) --force
+	$(BIN)/elboroom fit vae digits --latent 8 --epochs 300 --run $(RUN) --force
 	@echo "The report is $(RUN)/report.html: open it in a browser."
 
 test: $(VENV)/installed-test

@@ -10,10 +10,14 @@ import runpy
 import shlex
 import types
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from elboroom.cli.main import main
+
+if TYPE_CHECKING:
+    from elboroom.run import Run
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -85,6 +89,12 @@ def test_the_made_pages_say_what_the_source_says() -> None:
 def test_links_lead_somewhere(page: Path) -> None:
     broken = [t for t in LINK.findall(page.read_text(encoding="utf-8")) if not (page.parent / t).exists()]
     assert not broken, f"{page.name}: {broken}"
+
+
+def test_every_measure_a_run_takes_is_explained(digits_run: Run, table_run: Run) -> None:
+    page = (ROOT / "docs" / "measures.md").read_text(encoding="utf-8")
+    unexplained = [key for key in {**digits_run.metrics, **table_run.metrics} if f"`{key}`" not in page]
+    assert not unexplained, f"docs/measures.md does not say what these are: {unexplained}"
 
 
 def test_every_page_can_be_reached_from_the_index() -> None:
