@@ -44,6 +44,7 @@ def run(options: Options) -> Result:
             epochs=1 if options.short else epochs,
             batch=batch,
             threads=min(threads, options.threads),
+            pinned=not options.short,
         )
         for form in ("off",) if options.short else ("off", "on"):
             words = ("--compile", form, "--settings", json.dumps(settings))

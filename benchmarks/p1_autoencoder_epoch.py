@@ -63,6 +63,7 @@ def run(options: Options) -> Result:
         epochs=1 if options.short else EPOCHS_A_TURN,
         threads=options.threads,
         device=options.device,
+        pinned=not options.short,
     )
     tracks = Race(contestants, comparisons, pace, [(pixels, 32), (32, pixels)]).run(options, result)
     for name, track in tracks.items():

@@ -58,6 +58,7 @@ def run(options: Options) -> Result:
         turns=1 if options.short else 3,
         threads=options.threads,
         device=options.device,
+        pinned=not options.short,
     )
     pixels = 64 if options.short else 784
     layers = [(pixels, 512), (512, 32), (16, 512), (512, pixels)]

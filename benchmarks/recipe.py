@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmarks import environments, floors, images
 from benchmarks.record import Result, median_of_ratios
-from benchmarks.rounds import Contestant, Pace, Track, environment, pinned, race
+from benchmarks.rounds import Contestant, Pace, Track, environment, race
 
 __all__ = ["Comparison", "Options", "Race", "engine", "fit", "history", "peer", "round_off"]
 
@@ -62,15 +62,14 @@ def fit(options: Options, folder: Path, words: Iterable[object]) -> tuple[str, d
         options.device,
         "--json",
     ]
-    with pinned(options.threads):
-        done = subprocess.run(
-            [sys.executable, "-m", "elboroom", *call],
-            cwd=folder,
-            stdout=subprocess.PIPE,
-            stderr=None if sys.stderr.isatty() else subprocess.PIPE,
-            text=True,
-            env=environment(options.threads, Path(sys.executable)),
-        )
+    done = subprocess.run(
+        [sys.executable, "-m", "elboroom", *call],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=None if sys.stderr.isatty() else subprocess.PIPE,
+        text=True,
+        env=environment(options.threads, Path(sys.executable)),
+    )
     command = shlex.join(["elboroom", *call])
     if done.returncode:
         raise RuntimeError(f"{command}\nended with {done.returncode}: {(done.stderr or '')[-2000:]}")

@@ -51,6 +51,8 @@ class Pace:
     batch: int = 256
     threads: int = 2
     device: str = "cpu"
+    pinned: bool = True
+    """Whether the processes are kept on as many processors as there are threads; a shortened run may go anywhere."""
 
 
 @dataclass
@@ -71,7 +73,7 @@ class _Worker:
         words = ["--data", data, "--turns", pace.turns + 1, "--turn-epochs", pace.epochs, "--batch", pace.batch]
         words += ["--threads", pace.threads, "--seed", seed, "--device", pace.device]
         command = [who.python, WORKERS / who.script, *words, *who.args]
-        with log.open("wb") as errors, pinned(pace.threads):
+        with log.open("wb") as errors, pinned(pace.threads if pace.pinned else 0):
             self.process = subprocess.Popen(
                 [str(word) for word in command],
                 stdin=subprocess.PIPE,
@@ -147,8 +149,8 @@ def alone(who: Contestant, data: Path, pace: Pace, log: Path) -> dict[str, Any]:
 
 @contextmanager
 def pinned(threads: int) -> Iterator[None]:
-    """Processes started inside run on as many processors as there are threads; this one is as before afterwards."""
-    if not hasattr(os, "sched_setaffinity"):
+    """Processes started inside run on as many processors as there are threads (0: any); this one is as before after."""
+    if not threads or not hasattr(os, "sched_setaffinity"):
         yield
         return
     before = os.sched_getaffinity(0)

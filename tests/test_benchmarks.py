@@ -114,7 +114,7 @@ def test_contestants_train_one_after_the_other_and_each_is_scaled_to_the_same_ex
     )
     data = images.digits().save(tmp_path / "data")
     pair = [rounds.Contestant(name, Path(sys.executable), str(script)) for name in ("a", "b")]
-    pace = rounds.Pace(sessions=2, turns=2, threads=1)
+    pace = rounds.Pace(sessions=2, turns=2, threads=1, pinned=False)
     tracks = rounds.race(pair, data, pace, tmp_path / "logs", per=60)
     assert tracks["a"].seconds == tracks["b"].seconds == [6.0] * 4
     assert tracks["a"].warm_up == [6.0] * 2

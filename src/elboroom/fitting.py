@@ -219,13 +219,11 @@ def same_data(meta: dict[str, Any], source: Any) -> Dataset:
     return dataset
 
 
-def _folder(
-    run: str | Path | None, model: str, dataset: Dataset, force: bool
-) -> tuple[RunFolder, tempfile.TemporaryDirectory[str] | None]:
+def _folder(run: str | Path | None, model: str, dataset: Dataset, force: bool) -> tuple[RunFolder, Path | None]:
     """The run's folder and, where the user named none, the temporary one that must be kept alive."""
     if run is None:
-        temporary = tempfile.TemporaryDirectory(prefix="elboroom-")
-        return RunFolder.create(Path(temporary.name) / f"{model}-{dataset.name}"), temporary
+        temporary = Path(tempfile.mkdtemp(prefix="elboroom-"))
+        return RunFolder.create(temporary / f"{model}-{dataset.name}"), temporary
     return RunFolder.create(Path(run), force=force), None
 
 

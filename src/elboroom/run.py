@@ -6,7 +6,7 @@ Everything goes in and comes out in the user's units; the model's own space stay
 from __future__ import annotations
 
 import shutil
-import tempfile
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,7 +85,7 @@ class Run:
         transform: Transform,
         *,
         source: Any = None,
-        temporary: tempfile.TemporaryDirectory[str] | None = None,
+        temporary: Path | None = None,
     ) -> None:
         self.folder = folder
         self.model = model
@@ -93,7 +93,8 @@ class Run:
         self.spec: Spec = model.spec
         self.name: str = folder.meta["model"]
         self._source = source
-        self._temporary = temporary  # removed with this object
+        if temporary is not None:  # goes with this object
+            weakref.finalize(self, shutil.rmtree, temporary, ignore_errors=True)
 
     def __repr__(self) -> str:
         abilities = ", ".join(a.__name__ for a in ABILITIES if isinstance(self.model, a))
@@ -272,7 +273,7 @@ def load(
     *,
     source: Any = None,
     networks: dict[str, torch.nn.Module] | None = None,
-    temporary: tempfile.TemporaryDirectory[str] | None = None,
+    temporary: Path | None = None,
 ) -> Run:
     """Open a run folder and load its weights. `networks` are the user's own, where the run was made with such."""
     folder = RunFolder.open(path)

@@ -200,6 +200,11 @@ def _from_arrays(arrays: dict[str, Array], path: Path, reading: Reading, white: 
     found = table_or_images(arrays[name], where, reading, white)
     n = len(arrays[name])
     others = {k: v for k, v in arrays.items() if k != name and v.ndim >= 1 and len(v) == n}
+    for key in Y_NAMES:
+        if key in arrays and key not in others and arrays[key].ndim == 1:
+            raise InputError(
+                f"{where}: {len(arrays[key]):,} labels in {key!r} for {n:,} rows in {name!r}; give one a row"
+            )
     if isinstance(found, RawTable):
         return _named_table(found, arrays, reading)
     label = _label(others, where, reading)

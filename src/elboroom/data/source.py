@@ -180,6 +180,8 @@ def _content(found: Found, reading: Reading) -> Content:
         )
     if reading.strict and found.kind == "images" and any("skipped" in p for p in found.problems):
         raise InputError(f"{found.problems[0]}; --strict refuses them")
+    if reading.kind not in ("auto", found.kind):
+        raise InputError(f"--kind {reading.kind}: these data hold {found.kind}; leave the flag out, or name other data")
     if not len(found):
         raise InputError("the data hold no rows")
     return found

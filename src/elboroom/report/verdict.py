@@ -155,7 +155,7 @@ def compared(key: str, found: dict[str, Any]) -> Rival | None:
     better = measure(key).better
     listed = [r for r in entries(found.get("references")) if isinstance(r, dict) and _finite(r.get("value"))]
     listed = [r for r in listed if not any(word in str(r.get("name")).lower() for word in NO_RIVALS)]
-    if not listed or better not in ("less", "more"):
+    if not listed or better not in ("less", "more") or not _finite(found.get("value")):
         return None
     sign = 1.0 if better == "less" else -1.0
     best = min(listed, key=lambda r: sign * float(r["value"]))
