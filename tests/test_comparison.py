@@ -33,7 +33,7 @@ def runs(tmp_path_factory) -> dict[str, Any]:
         "long": made("long"),
         "plain": made("plain", "autoencoder"),
         "other": made("other", scale="levels:16"),
-        "split": made("split", seed=1, split=(0.7, 0.1, 0.2)),
+        "split": made("split", seed=1, split=(0.8, 0.15, 0.05)),
     }
 
 

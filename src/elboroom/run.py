@@ -51,6 +51,18 @@ class Codes:
     names: dict[str, Any] = field(default_factory=dict)
     """Row names, where the input has them."""
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n, latent)."""
+        return self.z.shape
+
+    def __len__(self) -> int:
+        return len(self.z)
+
+    def __getitem__(self, key: Any) -> Any:
+        """Rows or cells of the means."""
+        return self.z[key]
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.asarray(self.z, dtype=dtype)
 
@@ -117,8 +129,9 @@ class Run:
 
     def save(self, path: str | Path, *, force: bool = False) -> Run:
         """Copy the whole run to `path` and give the run there."""
-        from elboroom.artifacts.files import output
+        from elboroom.artifacts.files import make_folder, output
 
+        make_folder(Path(path).expanduser().absolute().parent)
         with output(Path(path), force=force) as target:
             shutil.copytree(self.path, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("lock"))
         return load(path, source=self._source)

@@ -70,7 +70,7 @@ def fit_table(
 
 
 def _some(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    return ", ".join(repr(name) for name in names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def _moments(x: Array | Csr, rows: Array) -> tuple[Array, Array, Array, Array]:

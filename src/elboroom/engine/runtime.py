@@ -67,8 +67,10 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def cores() -> int:
-    """Processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Processors this process may use; OMP_NUM_THREADS, where it is set, bounds them."""
+    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    bound = os.environ.get("OMP_NUM_THREADS", "")
+    return min(found, int(bound)) if bound.isdecimal() and int(bound) > 0 else found
 
 
 @contextmanager
