@@ -54,8 +54,9 @@ class Bernoulli(Independent):
         return (torch.rand_like(p) < p).to(p.dtype)
 
     def surprisal(self, x: Tensor) -> Tensor:
-        target = x.to(self.logits.dtype).expand_as(self.logits)
-        return F.binary_cross_entropy_with_logits(self.logits, target, reduction="none")
+        # log(1 + e^l) - x l: its gradient is sigmoid(l) - x, one exponential in all once compiled, where the library's
+        # binary_cross_entropy_with_logits decomposes into three
+        return F.softplus(self.logits) - x.to(self.logits.dtype) * self.logits
 
 
 class BernoulliHead(Head):
