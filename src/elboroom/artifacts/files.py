@@ -83,12 +83,12 @@ def temporary(folder: Path, suffix: str = "") -> Path:
 def make_folder(path: Path, *, durable: bool = True) -> None:
     """Make a folder and its parents, each entered durably in the folder above it; an existing folder is fine."""
     with explained(path):
-        missing = [p for p in (path, *path.parents) if not p.is_dir()]
+        missing = [p for p in (path, *path.parents) if not os.path.isdir(p)]
         for folder in reversed(missing):
             about_to("mkdir", folder)
             with suppress(FileExistsError):
                 folder.mkdir()
-            if not folder.is_dir():
+            if not os.path.isdir(folder):
                 raise NotADirectoryError(errno.ENOTDIR, "there is a file of that name", str(folder))
             if durable:
                 fsync_folder(folder.parent)

@@ -86,8 +86,8 @@ class RunFolder:
     def open(cls, path: str | os.PathLike[str]) -> RunFolder:
         """The run in a folder; a folder without one, a damaged run.json or one of a newer elboroom is refused."""
         folder = Path(path).expanduser().absolute()
-        if not (folder / "run.json").is_file():
-            what = "is no run folder: it holds no run.json" if folder.is_dir() else "there is no such run folder"
+        if not os.path.isfile(folder / "run.json"):  # a folder that is closed to this user counts as none
+            what = "is no run folder: it holds no run.json" if os.path.isdir(folder) else "there is no such run folder"
             raise InputError(f"{path}: {what}; name a folder that `elboroom fit` made")
         return cls(folder, _read_meta(folder / "run.json"))
 
@@ -206,7 +206,7 @@ def _read_meta(path: Path) -> dict[str, Any]:
 
 def _check_free(path: Path, force: bool) -> None:
     """A folder that is absent or holds nothing of anyone's may become a run; with `force`, a run may too."""
-    if not path.exists():
+    if not os.path.exists(path):  # also where a folder above is closed to this user: making it says so
         return
     if not path.is_dir():
         raise InputError(f"{path}: is a file; name a folder for the run")
