@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from elboroom.core.errors import InputError
-from elboroom.data.splits import mix, split
+from elboroom.core.chance import mix
+from elboroom.data.splits import split
 
 
 def test_the_default_split_is_eighty_ten_ten_without_overlap():

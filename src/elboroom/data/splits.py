@@ -8,26 +8,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from elboroom.core.chance import mix
 from elboroom.core.errors import InputError
 
 from .content import Array
 
-__all__ = ["DEFAULT", "PARTS", "mix", "split"]
+__all__ = ["DEFAULT", "PARTS", "split"]
 
 PARTS = ("train", "valid", "test")
 DEFAULT = (0.8, 0.1, 0.1)
-MASK = 2**64 - 1
-
-
-def mix(*parts: int) -> int:
-    """One 63-bit number from several, well spread: the seed of a derived stream."""
-    state = 0
-    for part in parts:
-        state = (state + (part & MASK) + 0x9E3779B97F4A7C15) & MASK
-        state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & MASK
-        state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & MASK
-        state ^= state >> 31
-    return state >> 1
 
 
 def _order(n: int, seed: int) -> Array:

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from elboroom.core.chance import mix
 from elboroom.core.errors import InputError
 
 from .rows import Rows
-from .splits import mix
 
 __all__ = ["Stream", "in_order"]
 
