@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from elboroom.core.errors import InputError
 from elboroom.core.chance import mix
+from elboroom.core.errors import InputError
 from elboroom.data.splits import split
 
 
