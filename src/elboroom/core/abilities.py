@@ -7,6 +7,7 @@ All draws come from torch's default generator, which the caller seeds.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from torch import Tensor
@@ -14,7 +15,18 @@ from torch import Tensor
 if TYPE_CHECKING:
     from .batch import Batch
 
-__all__ = ["ABILITIES", "Bounds", "Code", "Decodes", "Encodes", "Outcome", "Samples"]
+__all__ = [
+    "ABILITIES",
+    "Attends",
+    "Bounds",
+    "Code",
+    "Continues",
+    "Decodes",
+    "Encodes",
+    "Memory",
+    "Outcome",
+    "Samples",
+]
 
 
 class Code(Protocol):
@@ -41,6 +53,23 @@ class Outcome(Protocol):
 
     def log_prob(self, x: Tensor, observed: Tensor | None = None) -> Tensor:
         """(batch,): log-probability in nats, summed over the observed values."""
+        ...
+
+
+class Memory(Protocol):
+    """What a model has read of several texts, one row a text; rows may have different lengths."""
+
+    @property
+    def lengths(self) -> Tensor:
+        """(rows,) int64: tokens read so far."""
+        ...
+
+    def pick(self, rows: Tensor) -> Memory:
+        """The given rows, in the given order; a row may come more than once, and each goes its own way after."""
+        ...
+
+    def join(self, others: Sequence[Memory]) -> Memory:
+        """One memory of these rows, then those of the others."""
         ...
 
 
@@ -76,4 +105,24 @@ class Bounds(ABC):
         """(samples, batch): log p(x, z) - log q(z given x) in nats for independent draws z of q(z given x)."""
 
 
-ABILITIES: tuple[type[ABC], ...] = (Samples, Encodes, Decodes, Bounds)
+class Continues(ABC):
+    """Reads a text and gives the law of what comes next."""
+
+    @abstractmethod
+    def read(self, tokens: Tensor, memory: Memory | None = None) -> tuple[Tensor, Memory]:
+        """Read further tokens (rows, n), int64, after what `memory` holds.
+
+        Logits (rows, n, vocabulary), where [:, i] is the law of the token after tokens[:, i], in float32, and the
+        memory after them. What lies further back than the model's context is forgotten; the caller need not care.
+        """
+
+
+class Attends(ABC):
+    """Says where it looks."""
+
+    @abstractmethod
+    def attention(self, tokens: Tensor) -> Tensor:
+        """(layers, heads, n, n): the weights with which each of the n tokens of one text looks at each."""
+
+
+ABILITIES: tuple[type[ABC], ...] = (Samples, Encodes, Decodes, Bounds, Continues, Attends)
