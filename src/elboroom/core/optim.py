@@ -1,33 +1,28 @@
 """Optimisers as pure rules on lists of tensors: plain operations, so that a step can be traced, compiled and mapped.
 
 Adam: Kingma & Ba 2015 (arXiv 1412.6980), algorithm 1; decoupled decay as in Loshchilov & Hutter 2019 (1711.05101).
+Muon: Jordan et al. 2024 (kellerjordan.github.io/posts/muon). `Split` gives each share of the parameters its own rule.
 Every rule takes `ok`, a 0-dim bool tensor: where it is False nothing changes, not even the step count. So a
 non-finite gradient is kept out of the parameters without the device having to tell the host first.
 """
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-__all__ = ["SGD", "Adam", "Optimizer", "Slots"]
+__all__ = ["SGD", "Adam", "Muon", "Optimizer", "Rule", "Slots", "Split", "clipped", "warmup_cosine"]
 
 Slots = dict[str, list[Tensor]]
 
 
-@dataclass(frozen=True, kw_only=True)
 class Optimizer(ABC):
-    """A rule. `schedule(t)` is a factor on `lr` as a tensor expression of progress t in [0, 1)."""
-
-    lr: float
-    """Step size."""
-    clip: float = 0.0
-    """Largest global 2-norm of the gradient; 0 leaves it as it is."""
-    schedule: Callable[[Tensor], Tensor] | None = None
+    """How parameters follow their gradients."""
 
     @abstractmethod
     def init(self, params: list[Tensor]) -> Slots:
@@ -41,21 +36,48 @@ class Optimizer(ABC):
         """The same step by a library kernel where there is one; equal to `update_` up to rounding."""
         self.update_(params, grads, slots, t, ok)
 
+
+@dataclass(frozen=True, kw_only=True)
+class Rule(Optimizer):
+    """One rule for all parameters. `schedule(t)` is a factor on `lr` as a tensor expression of progress t in [0, 1)."""
+
+    lr: float
+    """Step size."""
+    clip: float = 0.0
+    """Largest global 2-norm of the gradient; 0 leaves it as it is."""
+    schedule: Callable[[Tensor], Tensor] | None = None
+
     def rate(self, t: Tensor) -> Tensor | float:
         """The step size at progress t."""
         return self.lr if self.schedule is None else self.schedule(t) * self.lr
 
     def clipped(self, grads: list[Tensor]) -> list[Tensor]:
-        """The gradients, scaled down together where their global norm is above `clip`."""
-        if not self.clip:
-            return grads
-        norm = torch.stack([(g * g).sum() for g in grads]).sum().sqrt()
-        factor = torch.clamp(self.clip / (norm + 1e-6), max=1.0)
-        return [g * factor for g in grads]
+        """The gradients within the rule's own bound."""
+        return clipped(grads, self.clip)
+
+
+def clipped(grads: list[Tensor], bound: float) -> list[Tensor]:
+    """The gradients, scaled down together where their global 2-norm is above `bound`; 0 is no bound."""
+    if not bound:
+        return grads
+    norm = torch.stack([(g * g).sum() for g in grads]).sum().sqrt()
+    factor = torch.clamp(bound / (norm + 1e-6), max=1.0)
+    return [g * factor for g in grads]
+
+
+def warmup_cosine(warmup: float, floor: float) -> Callable[[Tensor], Tensor]:
+    """A schedule: linear from 0 over the share `warmup` of the run, then half a cosine from 1 down to `floor`."""
+
+    def factor(t: Tensor) -> Tensor:
+        fall = ((t - warmup) / max(1 - warmup, 1e-9)).clamp(0, 1)
+        cosine = floor + (1 - floor) * 0.5 * (1 + torch.cos(math.pi * fall))
+        return torch.where(t < warmup, t / max(warmup, 1e-9), cosine)
+
+    return factor
 
 
 @dataclass(frozen=True, kw_only=True)
-class Adam(Optimizer):
+class Adam(Rule):
     """Adam; with `weight_decay` it is AdamW."""
 
     beta1: float = 0.9
@@ -117,7 +139,7 @@ class Adam(Optimizer):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SGD(Optimizer):
+class SGD(Rule):
     """Stochastic gradient descent with heavy-ball momentum."""
 
     momentum: float = 0.0
@@ -135,3 +157,87 @@ class SGD(Optimizer):
                 m.add_((m * (self.momentum - 1) + g) * live)
                 g = m
             p.sub_(g * lr)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Muon(Rule):
+    """Momentum whose update is brought near the closest orthogonal matrix; for matrices only, each (rows, columns).
+
+    Five Newton-Schulz steps with a quintic whose slope at 0 is large: singular values end between about 0.7 and 1.2.
+    Matrices of one shape go through it as one batch. `update` scales by sqrt(max(1, rows / columns)).
+    """
+
+    momentum: float = 0.95
+    weight_decay: float = 0.0
+    """Decoupled: each step also shrinks a parameter by lr * weight_decay of itself."""
+
+    def init(self, params: list[Tensor]) -> Slots:
+        if any(p.ndim != 2 for p in params):
+            raise ValueError("Muon is for matrices: give vectors and scalars to another rule of a Split")
+        return {"mean": [torch.zeros_like(p) for p in params]}
+
+    def update_(self, params: list[Tensor], grads: list[Tensor], slots: Slots, t: Tensor, ok: Tensor) -> None:
+        live = ok.to(params[0].dtype)
+        lr = self.rate(t) * live
+        ahead = []
+        for g, m in zip(self.clipped(grads), slots["mean"], strict=True):
+            g = torch.where(ok, g, torch.zeros_like(g))
+            m.add_((g - m) * ((1 - self.momentum) * live))
+            ahead.append(g + self.momentum * (m - g))  # Nesterov's: the gradient, and the momentum it leads to
+        for shape in dict.fromkeys(p.shape for p in params):
+            at = [i for i, p in enumerate(params) if p.shape == shape]
+            scale = math.sqrt(max(1.0, shape[0] / shape[1]))
+            for i, step in zip(at, orthogonalised(torch.stack([ahead[i] for i in at])).unbind(0), strict=True):
+                if self.weight_decay:
+                    step = step + (self.weight_decay / scale) * params[i]
+                params[i].sub_(step * (lr * scale))
+
+
+def orthogonalised(x: Tensor) -> Tensor:
+    """(batch, rows, columns): about U V^T of each matrix's singular value decomposition U S V^T."""
+    a, b, c = 3.4445, -4.7750, 2.0315
+    tall = x.shape[-2] > x.shape[-1]
+    x = x.mT if tall else x
+    x = x / ((x * x).sum((-2, -1), keepdim=True).sqrt() + 1e-7)
+    for _ in range(5):
+        gram = x @ x.mT
+        x = a * x + (b * gram + c * (gram @ gram)) @ x
+    return x.mT if tall else x
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split(Optimizer):
+    """Rules side by side: the first `counts[0]` parameters of the phase go by rules[0], the next by rules[1] ..."""
+
+    rules: tuple[Optimizer, ...]
+    counts: tuple[int, ...]
+    clip: float = 0.0
+    """Largest 2-norm of the gradient of all parameters together; 0 leaves it as it is."""
+
+    def init(self, params: list[Tensor]) -> Slots:
+        if sum(self.counts) != len(params):
+            raise ValueError(f"the rules are for {sum(self.counts)} parameters, the phase has {len(params)}")
+        parts = [(i, rule.init(params[cut])) for i, rule, cut in self._cuts()]
+        return {f"{i}.{slot}": tensors for i, slots in parts for slot, tensors in slots.items()}
+
+    def update_(self, params: list[Tensor], grads: list[Tensor], slots: Slots, t: Tensor, ok: Tensor) -> None:
+        grads = clipped(grads, self.clip)
+        for i, rule, cut in self._cuts():
+            rule.update_(params[cut], grads[cut], _own(slots, i), t, ok)
+
+    def fused_(self, params: list[Tensor], grads: list[Tensor], slots: Slots, t: Tensor, ok: Tensor) -> None:
+        grads = clipped(grads, self.clip)
+        for i, rule, cut in self._cuts():
+            rule.fused_(params[cut], grads[cut], _own(slots, i), t, ok)
+
+    def _cuts(self) -> Iterator[tuple[int, Optimizer, slice]]:
+        start = 0
+        for i, (rule, count) in enumerate(zip(self.rules, self.counts, strict=True)):
+            if count:
+                yield i, rule, slice(start, start + count)
+            start += count
+
+
+def _own(slots: Slots, rule: int) -> Slots:
+    prefix = f"{rule}."
+    return {name.removeprefix(prefix): tensors for name, tensors in slots.items() if name.startswith(prefix)}
