@@ -2,8 +2,8 @@
 
 784-32-784, batch 256, 60,000 images, Adam 1e-3, fp32. The goals are held against what a reader of the peer's own
 pages would write: `compile(...)` and `fit(...)` with their defaults; torch with the fused Adam, the quicker of its
-forms. The peer's other forms stand beside. Compiling lies outside the time on all sides and is listed under `start`
-and `warm_up_s`.
+forms. The peer's other forms stand beside, and so do the five products of a step alone: the floor under every
+contestant in fp32. Compiling lies outside the time on all sides and is listed under `start` and `warm_up_s`.
 """
 
 from __future__ import annotations
@@ -32,6 +32,14 @@ def eager(options: Options, adam: str) -> Contestant:
     return Contestant(f"eager torch, {adam} Adam", Path(sys.executable), "eager_torch.py", args)
 
 
+def products(onednn: str) -> Contestant:
+    args = () if onednn == "off" else ("--onednn", onednn)
+    return Contestant(PRODUCTS[onednn], Path(sys.executable), "products_alone.py", args)
+
+
+PRODUCTS = {"off": "the five products alone", "on": "the five products alone, oneDNN"}
+
+
 def run(options: Options) -> Result:
     result = options.begin(NAME, __doc__.splitlines()[0], PROTOCOL, "digits, one turn of one epoch, nothing compiled")
     contestants: list[Contestant | None] = [
@@ -39,6 +47,8 @@ def run(options: Options) -> Result:
         peer(options, "Keras fit, XLA", "keras", "keras_autoencoder.py", ("--jit", "on")),
         eager(options, "fused"),
         eager(options, "default"),
+        products("off"),
+        products("on"),
         engine("elboroom eager", "autoencoder", "column", "fp32", "off", {}),
     ]
     if not options.short:
@@ -53,6 +63,7 @@ def run(options: Options) -> Result:
         Comparison(compiled, "Keras fit, XLA"),
         Comparison(compiled, "eager torch, default Adam"),
         Comparison("elboroom eager", "eager torch, fused Adam"),
+        *(Comparison(floor, "eager torch, fused Adam") for floor in PRODUCTS.values()),
         Comparison("elboroom compiled bf16", "Keras fit"),
         Comparison("elboroom compiled bf16", "eager torch, fused Adam"),
     ]
@@ -67,6 +78,8 @@ def run(options: Options) -> Result:
     )
     tracks = Race(contestants, comparisons, pace, [(pixels, 32), (32, pixels)]).run(options, result)
     for name, track in tracks.items():
+        if name in PRODUCTS.values():
+            continue
         value = statistics.mean(held_out(track, "validation_bce"))
         result.add(f"held-out BCE: {name}", round_off(value), "nats a pixel", how=f"mean of {pace.sessions} sessions")
     return result
