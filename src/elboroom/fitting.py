@@ -73,6 +73,7 @@ def fit(
     with joined(request.runtime.world) as rank:
         dataset = read(source, request.reading, seed=SPLIT_SEED)
         request.accept(dataset)
+        request = request.sized(dataset)
         folder, temporary = (None, None) if rank else _folder(run, model, dataset, force)
         progress = _silent if rank else progress
         with folder.lock() if folder is not None else nullcontext():

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import platform
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +14,9 @@ from typing import Any
 
 import torch
 
-from elboroom import __version__
+from elboroom import __version__, pace
 from elboroom.core import registry
+from elboroom.core.abilities import Sizes
 from elboroom.core.errors import InputError, Unable
 from elboroom.data.reading import Reading
 from elboroom.data.source import Dataset
@@ -39,6 +42,12 @@ class Request:
     runtime: Runtime
     networks: dict[str, torch.nn.Module] | None
     command: str
+    given: frozenset[str] = frozenset()
+    """Names of the settings that the user or the preset named."""
+    since: float = dataclasses.field(default_factory=time.monotonic)
+    """When the run was asked for: --minutes count from here."""
+    sizes: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Why the settings that follow from the budget are what they are."""
 
     @classmethod
     def of(
@@ -63,9 +72,11 @@ class Request:
         """Check everything that can be checked before data are read."""
         entry = registry.entry(model)
         named = _preset(entry, preset)
+        given = {**named.get("settings", {}), **(settings or {})}
         return cls(
             entry=entry,
-            settings=checked(entry, {**named.get("settings", {}), **(settings or {})}),
+            settings=checked(entry, given),
+            given=frozenset(given),
             preset=preset,
             reading=_with_preset(reading or Reading(), named),
             budget=_budget(entry, named, epochs, steps, minutes),
@@ -84,11 +95,26 @@ class Request:
                 f"models that take {kind}: {', '.join(able) or 'none yet'}"
             )
 
+    def sized(self, dataset: Dataset) -> Request:
+        """With --minutes, a model that can choose its size does; what the user named stays."""
+        model = registry.load(self.entry.name)
+        if not self.budget["minutes"] or not issubclass(model, Sizes):
+            return self
+        operations = pace.operations(self.budget["minutes"], self.runtime)
+        found = model.sized(dataset.spec, len(dataset.parts["train"]), operations)
+        new = {name: value for name, value in found.items() if name not in self.given}
+        why = f"sized for {self.budget['minutes']:g} minutes, about {operations:.1e} operations"
+        settings = checked(self.entry, {**self.settings, **new})
+        return dataclasses.replace(self, settings=settings, sizes=dict.fromkeys(new, why))
+
     def describe(self, dataset: Dataset, name: str) -> dict[str, Any]:
         """run.json before the first step."""
         asked = int(self.settings.get("batch_size", 128))
         batch_size = min(asked, len(dataset.parts["train"]))
-        choices = {} if batch_size == asked else {"batch_size": "the training part has no more rows"}
+        choices = {
+            **self.sizes,
+            **({} if batch_size == asked else {"batch_size": "the training part has no more rows"}),
+        }
         return {
             "format": "elboroom-run",
             "schema_version": 1,
@@ -128,13 +154,11 @@ class Request:
         with configured(meta):
             training.assemble(costs)
             if self.budget["minutes"]:
-                step_s = training.trial()
-                steps = max(1, int(self.budget["minutes"] * 60 * 0.9 / step_s))
-                said = f"a trial took {step_s * 1e3:.3g} ms a step; a tenth of the time is for evaluation"
-                meta["choices"]["steps"] = said
-        budget.update(steps=steps, planned_steps=steps, steps_per_epoch=per_epoch, log_every=max(1, min(50, per_epoch)))
+                seconds = self.budget["minutes"] * 60
+                steps, meta["choices"]["steps"] = pace.steps_in(seconds, training, self.since)
+        budget.update(steps=steps, planned_steps=steps, steps_per_epoch=per_epoch, **pace.looks(training, steps))
         for name, reason in meta["choices"].items():
-            value = meta["runtime"].get(name, budget.get(name, ""))
+            value = meta["runtime"].get(name, budget.get(name, meta["settings"].get(name, "")))
             progress({"kind": "choice", "message": f"{name} {value}: {reason}"})
 
 
@@ -162,7 +186,8 @@ def _budget(entry: registry.Entry, preset: dict[str, Any], epochs: int, steps: i
         if not value >= 0:
             raise InputError(f"--{name} {value}: expected a number above 0")
     if not (epochs or steps or minutes):
-        epochs = preset.get("epochs", entry.epochs)
+        steps = preset.get("steps", 0)
+        epochs = 0 if steps else preset.get("epochs", entry.epochs)
     return {"epochs": epochs, "steps": steps, "minutes": minutes}
 
 

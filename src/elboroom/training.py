@@ -185,7 +185,7 @@ class Training:
             if tick.failed:
                 self.fail(tick)
             over = tick.step == budget["steps"]
-            if tick.ends_epoch or over or tick.step % budget["log_every"] == 0:
+            if self.looks(tick) or over or tick.step % budget["log_every"] == 0:
                 self.record(tick)  # the tick of a signal is no row: the sums go on in the saved state
             if over or tick.interrupted or time.monotonic() - self.saved_at >= save_every:
                 self.save()
@@ -195,6 +195,11 @@ class Training:
                     f"go on with: elboroom resume {self.meta['name']}",
                     state="stopped",
                 )
+
+    def looks(self, tick: Tick) -> bool:
+        """Whether held-out data are looked at: at each end of an epoch, or as often as the budget says."""
+        every = self.meta["budget"].get("look_every", 0)
+        return tick.step % every == 0 if every else tick.ends_epoch
 
     def record(self, tick: Tick) -> None:
         """One line of history; at the end of an epoch the held-out parts, the weights to keep and a sheet."""
@@ -206,9 +211,10 @@ class Training:
         over = tick.step == self.meta["budget"]["steps"]
         if self.folder is None:
             return
-        if tick.ends_epoch or over:
+        if self.looks(tick) or over:
             for part in self.held_out:
-                row.update({f"{part}/{name}": value for name, value in self.loss_on(part).items()})
+                found = self.loss_on(part, self.meta["budget"].get("look_rows", 0))
+                row.update({f"{part}/{name}": value for name, value in found.items()})
             self.keep(tick, row)
             self.preview(round(tick.epoch), over)
         self.folder.append(row)
@@ -223,15 +229,18 @@ class Training:
             }
         )
 
-    def loss_on(self, part: str) -> dict[str, float]:
-        """Means of each phase's loss and terms over a part, as at the end of every schedule; always the same draws."""
+    def loss_on(self, part: str, most: int = 0) -> dict[str, float]:
+        """Means of each phase's loss and terms over a part, as at the end of every schedule; always the same draws.
+
+        `most` rows, evenly spread, stand for the part where it has more; 0 takes all.
+        """
         planned = self.meta["budget"]["planned_steps"]
         t = self.progress_tensor((planned - 1) / planned)
         sums: dict[str, Tensor] = {}
         none = torch.zeros((), dtype=torch.float64, device=self.device)
         seen = 0
         with evaluating(self.model):
-            for i, raw in enumerate(in_order(self.held_out[part], EVALUATION_ROWS)):
+            for i, raw in enumerate(in_order(self.held_out[part], EVALUATION_ROWS, most)):
                 rows = next(iter(raw.values())).shape[0]
                 seen += rows
                 for phase in self.phases:

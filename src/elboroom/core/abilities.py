@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from torch import Tensor
 
 if TYPE_CHECKING:
     from .batch import Batch
+    from .spec import Spec
 
 __all__ = [
     "ABILITIES",
@@ -26,6 +27,7 @@ __all__ = [
     "Memory",
     "Outcome",
     "Samples",
+    "Sizes",
 ]
 
 
@@ -64,11 +66,11 @@ class Memory(Protocol):
         """(rows,) int64: tokens read so far."""
         ...
 
-    def pick(self, rows: Tensor) -> Memory:
+    def pick(self, rows: Tensor) -> Self:
         """The given rows, in the given order; a row may come more than once, and each goes its own way after."""
         ...
 
-    def join(self, others: Sequence[Memory]) -> Memory:
+    def join(self, others: Sequence[Self]) -> Self:
         """One memory of these rows, then those of the others."""
         ...
 
@@ -125,4 +127,13 @@ class Attends(ABC):
         """(layers, heads, n, n): the weights with which each of the n tokens of one text looks at each."""
 
 
-ABILITIES: tuple[type[ABC], ...] = (Samples, Encodes, Decodes, Bounds, Continues, Attends)
+class Sizes(ABC):
+    """Chooses its own size for a budget."""
+
+    @classmethod
+    @abstractmethod
+    def sized(cls, spec: Spec, examples: int, operations: float) -> dict[str, Any]:
+        """Settings for about `operations` floating-point operations of training on `examples` rows (of a text: windows)."""
+
+
+ABILITIES: tuple[type[ABC], ...] = (Samples, Encodes, Decodes, Bounds, Continues, Attends, Sizes)

@@ -32,7 +32,7 @@ class Stream:
             raise InputError(
                 f"a batch of {self.batch_size} rows cannot be shared by {world} processes; choose a multiple"
             )
-        self.data = rows
+        self.data = self._data = rows
         self.seed = seed
         self.steps_per_epoch = len(rows) // self.batch_size
         self.examples = self.steps_per_epoch * self.batch_size
@@ -48,17 +48,20 @@ class Stream:
         epoch, place = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
             self._shuffle(epoch)
-        return self.data.take(self._batches[place])
+        return self._data.take(self._batches[place])
 
     def _shuffle(self, epoch: int) -> None:
         # drawn on the CPU, so that the order is the same on every device
         order = torch.randperm(len(self.data), generator=self._generator.manual_seed(mix(self.seed, epoch)))
         order = order.to(self.data.device)[: self.examples].view(self.steps_per_epoch, self.batch_size)
         self._batches = order[:, self._slice].unbind(0)
+        self._data = self.data.epoch(mix(self.seed, epoch, "cut"))
         self._epoch = epoch
 
 
-def in_order(rows: Rows, batch_size: int) -> Iterator[dict[str, Tensor]]:
-    """All rows once, in order, the last batch as short as it is: for evaluation."""
-    for at in range(0, len(rows), batch_size):
-        yield rows.take(torch.arange(at, min(at + batch_size, len(rows)), device=rows.device))
+def in_order(rows: Rows, batch_size: int, most: int = 0) -> Iterator[dict[str, Tensor]]:
+    """All rows once, in order, the last batch as short as it is: for evaluation. `most`: so many, evenly spread."""
+    n = min(most or len(rows), len(rows))
+    for at in range(0, n, batch_size):
+        some = torch.arange(at, min(at + batch_size, n), device=rows.device)
+        yield rows.take(some if n == len(rows) else some * len(rows) // n)

@@ -1,0 +1,92 @@
+"""How long to train and how often to look: steps from minutes, and a rhythm of looks at held-out data from steps.
+
+Minutes become a number of steps before the first one, by a trial whose effect is undone; from there on the clock has
+no say, so that the run can be repeated from what run.json holds.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING
+
+from elboroom.core.abilities import Continues
+from elboroom.training import EVALUATION_ROWS, evaluating
+
+if TYPE_CHECKING:
+    from elboroom.plan import Runtime
+    from elboroom.training import Training
+
+__all__ = ["looks", "operations", "steps_in"]
+
+LOOKS = 20
+"""Looks a run of a language model has at least; its epochs may be long."""
+MOST_LOOKS = 400
+SHARE = 0.1
+"""Of a run's time that looks of a language model may take, by counted operations."""
+TRAINING_SHARE = 0.7
+"""Of the minutes asked for that a model is sized for; the rest is reading, compiling, looking and the end."""
+OPERATIONS_PER_SECOND = {"cpu": 3e10, "cuda": 3e13}
+"""What small transformers reach in training: a thread of the CPU measured, the GPU assumed."""
+
+
+def operations(minutes: float, runtime: Runtime) -> float:
+    """Floating-point operations of training that fit into the minutes, for sizing a model: counted, not clocked."""
+    from elboroom.engine.runtime import cores, find_device
+
+    kind = find_device(runtime.device).type
+    threads = (runtime.threads or cores()) if kind == "cpu" else 1
+    return minutes * 60 * TRAINING_SHARE * OPERATIONS_PER_SECOND.get(kind, 3e10) * threads
+
+
+def looks(training: Training, steps: int) -> dict[str, int]:
+    """`log_every`, and for language models `look_every` (steps) and `look_rows` (windows of a part, 0 for all)."""
+    per_epoch = training.stream.steps_per_epoch
+    log_every = max(1, min(50, per_epoch))
+    if not isinstance(training.model, Continues):
+        return {"log_every": log_every}
+    every = max(1, min(math.ceil(steps / LOOKS), per_epoch), math.ceil(steps / MOST_LOOKS))
+    log_every = min(50, every)
+    every -= every % log_every
+    # a look costs a third of a step of as many rows: forward without backward
+    rows = int(SHARE * 3 * training.stream.batch_size * every / max(1, len(training.held_out)))
+    most = max((len(part) for part in training.held_out.values()), default=0)
+    return {"log_every": log_every, "look_every": every, "look_rows": 0 if rows >= most else max(rows, 1)}
+
+
+def steps_in(seconds: float, training: Training, since: float) -> tuple[int, str]:
+    """Steps that end, looks and evaluation included, `seconds` after `since` (of time.monotonic); and why."""
+    step_s = training.trial()
+    row_s = _look_seconds(training)
+    ending_s = _ending_seconds(training, row_s, seconds)
+    left = seconds - (time.monotonic() - since) - ending_s
+    steps = max(1, int(left / step_s))
+    for _ in range(3):
+        rhythm = looks(training, steps)
+        every = rhythm.get("look_every", training.stream.steps_per_epoch)
+        rows = sum(min(rhythm.get("look_rows", 0) or len(part), len(part)) for part in training.held_out.values())
+        steps = max(1, int(left / (step_s + rows * row_s / every)))
+    why = (
+        f"a trial took {step_s * 1e3:.3g} ms a step; looks at held-out data and the end of the run, "
+        f"about {ending_s:.0f} s, are taken off"
+    )
+    return steps, why
+
+
+def _look_seconds(training: Training) -> float:
+    """Seconds a held-out row takes."""
+    part = next(iter(training.held_out), "")
+    if not part:
+        return 0.0
+    rows = min(len(training.held_out[part]), EVALUATION_ROWS)
+    with evaluating(training.model):
+        training.loss_on(part, rows)
+        began = time.monotonic()
+        training.loss_on(part, rows)
+    return (time.monotonic() - began) / rows
+
+
+def _ending_seconds(training: Training, row_s: float, seconds: float) -> float:
+    """Evaluation, pictures and report after the last step."""
+    rows = max((len(part) for part in training.held_out.values()), default=0)
+    return min(0.5 * seconds, max(0.1 * seconds, 2 * rows * row_s + 5.0)) if rows else 0.1 * seconds
