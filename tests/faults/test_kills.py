@@ -282,7 +282,8 @@ def test_a_second_signal_ends_at_once_and_nothing_is_lost(
 ) -> None:
     at = next(n for n, o in enumerate(reference.operations) if o[1] == "append")
     first = program(*reference.words, "--run", run, at=at, after_s=0.0, signals=[signal.SIGTERM, signal.SIGTERM])
-    assert first.code in (143, 4), first.said
+    # a second signal that comes after the handlers were put back ends the process itself: 143 to a shell
+    assert first.code in (143, -signal.SIGTERM, 4), first.said
     assert program("resume", run).code == 0
     assert_equal(digest(run), reference)
 

@@ -133,7 +133,7 @@ class Sizes(ABC):
     @classmethod
     @abstractmethod
     def sized(cls, spec: Spec, examples: int, operations: float) -> dict[str, Any]:
-        """Settings for about `operations` floating-point operations of training on `examples` rows (of a text: windows)."""
+        """Settings for about `operations` floating-point operations of training on `examples` rows (windows of a text)."""
 
 
 ABILITIES: tuple[type[ABC], ...] = (Samples, Encodes, Decodes, Bounds, Continues, Attends, Sizes)
