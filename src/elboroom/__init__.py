@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from elboroom import models
     from elboroom.api import compare, datasets, fit
+    from elboroom.attention import attend
     from elboroom.core.errors import ElboroomError, InputError, Stopped, Unable
     from elboroom.estimator import Estimator
     from elboroom.run import Run, load
@@ -21,6 +22,7 @@ _HOMES = {
     "fit": "elboroom.api",
     "datasets": "elboroom.api",
     "compare": "elboroom.api",
+    "attend": "elboroom.attention",
     "load": "elboroom.run",
     "Run": "elboroom.run",
     "Estimator": "elboroom.estimator",
@@ -37,6 +39,7 @@ __all__ = [
     "Run",
     "Stopped",
     "Unable",
+    "attend",
     "compare",
     "datasets",
     "fit",
