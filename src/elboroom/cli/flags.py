@@ -61,14 +61,14 @@ def add_reading(parser: Parser) -> None:
     add("--channels", type=_channels, metavar="1|3", help="grey or colour")
     add("--label", metavar="COLUMN", help="the column that holds classes")
     add("--time", metavar="COLUMN", help="the column that holds times")
-    add("--columns", type=comma_list, metavar="A,B", help="only these columns")
+    add("--columns", type=comma_list, metavar="A,B", help="only these columns; text: the one that holds it")
     add("--observed", type=_names_or_file, metavar="FILE|A,B", help="columns that are measured")
     add("--group-by", metavar="COLUMN", help="rows of one group stay in one part")
     add("--train-until", metavar="TIME|ROW|FRACTION", help="train on what lies before")
     add("--split", type=split_shares, metavar="TRAIN,VALID,TEST", help="shares or counts (default .8,.1,.1)")
     add("--strict", action="store_true", help="refuse missing cells and duplicate times")
-    add("--tokenizer", metavar="NAME", help="char|byte|bpe:V|PATH")
-    add("--window", type=whole(1), metavar="W", help="rows in one example")
+    add("--tokenizer", metavar="NAME", help="char|byte|bpe:V|PATH, where PATH is a tokenizer.json or its folder")
+    add("--window", type=whole(1), metavar="W", help="tokens (text) or rows in one example")
     add("--period", type=whole(1), metavar="P", help="rows in one season")
 
 

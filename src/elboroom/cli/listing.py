@@ -116,12 +116,14 @@ def _catalog() -> Answer:
 
 def _read_as(dataset: Dataset, counts: dict[str, int]) -> str:
     spec = dataset.spec
-    rows = [
-        ("name", dataset.name),
-        ("kind", spec.kind),
-        ("shape", " x ".join(str(n) for n in spec.shape)),
-        ("scale", spec.scale),
-        ("split", f"{', '.join(f'{part} {n:,}' for part, n in counts.items())} ({dataset.split_how})"),
+    rows = [("name", dataset.name), ("kind", spec.kind)]
+    unit = " windows" if dataset.text else ""
+    if dataset.text:
+        rows += _text(dataset)
+    else:
+        rows += [("shape", " x ".join(str(n) for n in spec.shape)), ("scale", spec.scale)]
+    rows += [
+        ("split", f"{', '.join(f'{part} {n:,}' for part, n in counts.items())}{unit} ({dataset.split_how})"),
         ("fingerprint", dataset.fingerprint),
     ]
     if spec.classes:
@@ -133,3 +135,18 @@ def _read_as(dataset: Dataset, counts: dict[str, int]) -> str:
         rows.append(("column", f"and {len(spec.columns) - 20:,} more"))
     rows += [("problem", problem) for problem in dataset.problems]
     return console.table(rows)
+
+
+def _text(dataset: Dataset) -> list[tuple[str, str]]:
+    """How much text there is and how it is cut."""
+    held, parts = dataset.text, dataset.text["parts"]
+    tokens = ", ".join(f"{part} {count['tokens']:,}" for part, count in parts.items())
+    return [
+        ("documents", f"{held['documents']:,}"),
+        ("characters", f"{held['characters']:,}"),
+        ("bytes", f"{held['bytes']:,}"),
+        ("tokens", f"{held['tokens']:,} ({tokens})"),
+        ("tokenizer", dataset.reading.tokenizer),
+        ("vocabulary", f"{dataset.spec.levels:,}"),
+        ("window", f"{dataset.reading.window:,} tokens"),
+    ]

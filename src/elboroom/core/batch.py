@@ -13,7 +13,8 @@ __all__ = ["Batch"]
 class Batch:
     """`x` in the model's own space, what is known of it beside, all on one device.
 
-    Shapes: x (batch, *spec.shape), floating; label (batch,) int64; observed (batch, *spec.shape) bool, True where
+    Shapes: x (batch, *spec.shape), floating, or for texts (batch, n + 1), int64: n tokens to read and, one place
+    further on, those to predict; label (batch,) int64; observed (batch, *spec.shape) bool, True where
     the cell was measured. A missing cell holds 0 in x, never a guess.
     """
 

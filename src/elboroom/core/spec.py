@@ -32,12 +32,12 @@ class Spec:
 
     kind: Kind
     shape: tuple[int, ...]
-    """images: (channels, height, width); table: (columns,)."""
+    """images: (channels, height, width); table: (columns,); text: (window,), the tokens a model sees at once."""
     scale: str
     """How raw values became x. images: unit, symmetric, column, levels:K, binary, dynamic; tables: standard, robust,
-    log1p, counts, none."""
+    log1p, counts, none; text: tokens."""
     levels: int = 0
-    """Number of grey levels where x holds whole numbers 0 .. levels-1; 0 where x is not discrete."""
+    """Number of grey levels, or of tokens, where x holds whole numbers 0 .. levels-1; 0 where x is not discrete."""
     low: float = -math.inf
     """Smallest value x can take by its scale (0 for unit, -1 for symmetric)."""
     high: float = math.inf

@@ -1,7 +1,7 @@
 """Named data sets: what each is, where its files may lie, how they are known to be whole, under which terms.
 
-Nothing here is embedded: `digits` comes with scikit-learn, `shapes` is drawn, the rest is looked for under
-`$ELBOROOM_DATA`, then in the user's cache, then downloaded; each file is checked against its SHA-256.
+Nothing here is embedded: `digits` comes with scikit-learn, `pydocs` with Python, `shapes` is drawn, the rest is looked
+for under `$ELBOROOM_DATA`, then in the user's cache, then downloaded; each file is checked against its SHA-256.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import numpy as np
 from elboroom.core.errors import InputError
 
 from .content import Content
+from .corpus import Corpus, read_text
 from .idx import read_idx_folder
 from .toy import read_shapes
 
@@ -41,14 +42,14 @@ class Entry:
     shape: str
     origin: str
     licence: str
-    read: Callable[[str, tuple[int, int] | None], Content]
+    read: Callable[[str, tuple[int, int] | None], Content | Corpus]
     """From the options after the colon in the name, and the size asked for."""
     folder: str = ""
     """Sub-folder of `$ELBOROOM_DATA`; empty where no file is needed."""
     files: dict[str, str] = field(default_factory=dict)
     """File name to SHA-256."""
     mirror: str = ""
-    """Where the files are downloaded from."""
+    """Where the files are downloaded from: a folder, which ends in /, or the one file itself."""
     options: str = ""
     """What may follow the name and a colon."""
 
@@ -88,6 +89,22 @@ def _mnist(options: str, size: tuple[int, int] | None) -> Content:
     return read_idx_folder(_located(CATALOG["mnist"]))
 
 
+def _pydocs(options: str, size: tuple[int, int] | None) -> Corpus:
+    from .pydocs import read_pydocs
+
+    return read_pydocs()
+
+
+def _text(name: str) -> Callable[[str, tuple[int, int] | None], Corpus]:
+    """The reader of a set that is one text file."""
+
+    def read(options: str, size: tuple[int, int] | None) -> Corpus:
+        entry = CATALOG[name]
+        return read_text(_located(entry) / next(iter(entry.files)))
+
+    return read
+
+
 def _cache() -> Path:
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "elboroom" / "data"
@@ -124,17 +141,16 @@ def _check(path: Path, known: str) -> None:
 def _download(entry: Entry, name: str, known: str, target: Path, places: list[Path]) -> None:
     """One file, whole or not at all."""
     part = None
+    where = entry.mirror + name if entry.mirror.endswith("/") else entry.mirror
     try:
-        with urllib.request.urlopen(entry.mirror + name, timeout=WAIT_S) as answer:
+        with urllib.request.urlopen(where, timeout=WAIT_S) as answer:
             target.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=target, prefix=".part-", delete=False) as file:
                 part = Path(file.name)
                 while block := answer.read(CHUNK):
                     file.write(block)
         if _sha256(part) != known:
-            raise InputError(
-                f"{entry.mirror}{name}: what was downloaded is not the published file (its SHA-256 differs)"
-            )
+            raise InputError(f"{where}: what was downloaded is not the published file (its SHA-256 differs)")
         part.chmod(0o644)
         part.replace(target / name)
     except (urllib.error.URLError, OSError) as error:
@@ -187,6 +203,52 @@ CATALOG = {
             licence="Apache-2.0",
             read=read_shapes,
             options="shape=3,scale=4,rotation=8,x=8,y=8,size=32",
+        ),
+        Entry(
+            name="pydocs",
+            summary="the documentation inside this Python; other versions have another",
+            kind="text",
+            shape="about 1.9 million characters in 390 documents",
+            origin="the topics of help() and the docstrings of the standard library",
+            licence="Python Software Foundation License",
+            read=_pydocs,
+        ),
+        Entry(
+            name="tinyshakespeare",
+            summary="plays of Shakespeare, 65 different characters",
+            kind="text",
+            shape="1,115,394 characters",
+            origin="Karpathy, char-rnn",
+            licence="the text is in the public domain, the repository under MIT",
+            read=_text("tinyshakespeare"),
+            folder="text",
+            files={"tinyshakespeare.txt": "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"},
+            mirror="https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",
+        ),
+        Entry(
+            name="grimm",
+            summary="fairy tales of the brothers Grimm, with the header of Project Gutenberg",
+            kind="text",
+            shape="540,240 characters",
+            origin="Project Gutenberg, from the practicals of the UvA deep learning course",
+            licence="Project Gutenberg License",
+            read=_text("grimm"),
+            folder="text",
+            files={"grimm.txt": "e6439bd511820742e842e21b75e89b394d3809eec82ca56b506c39ff39d4a7d6"},
+            mirror="https://raw.githubusercontent.com/uvadlc/uvadlc_practicals_2023/main/assignment3/part3/assets/"
+            "book_EN_grimms_fairy_tails.txt",
+        ),
+        Entry(
+            name="names",
+            summary="first names, one a line",
+            kind="text",
+            shape="228,145 characters",
+            origin="Karpathy, makemore",
+            licence="MIT",
+            read=_text("names"),
+            folder="text",
+            files={"names.txt": "0a30b5557f192f32ab962680889aac5f6fda0f4cecf40a6d0b5694f58ea8cc4d"},
+            mirror="https://raw.githubusercontent.com/karpathy/makemore/master/names.txt",
         ),
     )
 }

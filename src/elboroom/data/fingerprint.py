@@ -1,21 +1,26 @@
 """One number for a data set: SHA-256 over its canonical content and labels.
 
 The same values give the same fingerprint, whatever file they came from: arrays are hashed in their smallest type,
-little-endian, rows in order, with column names, categories and labels.
+little-endian, rows in order, with column names, categories and labels; of a text, its documents in UTF-8 in order and
+the tokenizer they are read with.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from .content import Array, Content, Csr
 from .storage import blocks
 
-__all__ = ["fingerprint", "repeated"]
+__all__ = ["fingerprint", "repeated", "text_fingerprint"]
+
+CHARACTERS = 2**20
+"""Of a text, hashed at a time."""
 
 
 def fingerprint(content: Content) -> str:
@@ -37,6 +42,17 @@ def fingerprint(content: Content) -> str:
             digest.update(_canonical(block))
     if content.label is not None:
         digest.update(_canonical(content.label))
+    return digest.hexdigest()
+
+
+def text_fingerprint(documents: Sequence[str], tokenizer: dict[str, Any]) -> str:
+    """64 hexadecimal digits. `tokenizer` is its `to_json()`."""
+    head = {"kind": "text", "documents": len(documents), "tokenizer": tokenizer}
+    digest = hashlib.sha256(json.dumps(head, ensure_ascii=True, sort_keys=True).encode())
+    for document in documents:
+        digest.update(len(document).to_bytes(8, "little"))
+        for at in range(0, len(document), CHARACTERS):
+            digest.update(document[at : at + CHARACTERS].encode())
     return digest.hexdigest()
 
 

@@ -9,13 +9,14 @@ from elboroom.core.spec import Spec
 
 from .columns import RawTable
 from .content import Content
+from .corpus import COLUMNED, TEXT_ENDINGS, Corpus, holds_text, read_text
 from .idx import is_idx, read_idx, read_idx_folder
 from .reading import Reading
 from .tables import read_delimited
 
 __all__ = ["Found", "open_path"]
 
-Found = Content | RawTable
+Found = Content | RawTable | Corpus
 TEXT_TABLES = (".csv", ".tsv", ".tab", ".csv.gz", ".tsv.gz")
 
 
@@ -23,6 +24,8 @@ def open_path(
     path: Path, reading: Reading, *, own_test: bool, like: Spec | None = None, white: float | None = None
 ) -> tuple[Found, str]:
     """What the path holds, and a short name for it. `like` is the Spec of the run that new data are read for."""
+    if reading.kind == "text" or (reading.kind == "auto" and path.name.lower().endswith(TEXT_ENDINGS)):
+        return _text(path, reading, like)
     if path.is_dir():
         return _folder(path, reading, like)
     name = path.name.lower()
@@ -55,8 +58,18 @@ def open_path(
         raise InputError(f"{path}: such a file can run code when it is opened and is never read; save arrays as .npy")
     raise InputError(
         f"{path}: no reader for this ending; data are image folders, .zip, .npy, .npz, IDX, .csv, .tsv, .parquet, "
-        ".h5ad, .h5, .gct"
+        ".h5ad, .h5, .gct, .txt, .md, .jsonl; `--kind text` reads any file of text"
     )
+
+
+def _text(path: Path, reading: Reading, like: Spec | None) -> tuple[Found, str]:
+    if len(reading.columns) > 1:
+        raise InputError(f"--columns {','.join(reading.columns)}: a text lies in one column; name that one")
+    column = reading.columns[0] if reading.columns else ""
+    if like is not None and path.suffix.lower() not in COLUMNED:
+        column = ""  # that of the run's own data
+    found = read_text(path, column, strict=reading.strict)
+    return found, path.resolve().name if path.is_dir() else path.name.split(".")[0]
 
 
 def _folder(path: Path, reading: Reading, like: Spec | None) -> tuple[Found, str]:
@@ -71,6 +84,8 @@ def _folder(path: Path, reading: Reading, like: Spec | None) -> tuple[Found, str
         from .parquet import read_parquet
 
         return read_parquet(shards, reading, like), stem
-    from .images import read_folder
+    from .images import ENDINGS, read_folder
 
+    if reading.kind == "auto" and holds_text(path, but=ENDINGS):
+        return _text(path, reading, like)
     return read_folder(path, reading, like), stem

@@ -1,4 +1,4 @@
-"""Data given from memory: numpy, scipy sparse, torch, pandas, polars, AnnData, a torch Dataset, or an (X, y) pair.
+"""Data given from memory: numpy, scipy sparse, torch, pandas, polars, AnnData, a torch Dataset, an (X, y) pair; texts.
 
 A library is recognised by the module of the object's class, so that none is imported to be told apart. Inputs are never
 changed.
@@ -17,6 +17,7 @@ from elboroom.core.errors import InputError
 from .arrays import table_or_images
 from .columns import RawTable, encode_labels
 from .content import Array, Content
+from .corpus import Corpus, given_texts
 from .limits import CLASSES
 from .reading import Reading
 from .sparse import csr_from_scipy
@@ -26,17 +27,28 @@ __all__ = ["from_object"]
 WHERE = "the data given"
 
 
-def from_object(source: Any, reading: Reading, white: float | None = None) -> Content | RawTable:
+def from_object(source: Any, reading: Reading, white: float | None = None) -> Content | RawTable | Corpus:
     """What an object holds; `white` is that of a run for which new images are given."""
     label = None
     if isinstance(source, tuple):
         if len(source) != 2:
             raise InputError(f"a tuple of {len(source)} was given; data with labels are a pair (X, y)")
         source, label = source[0], _plain(source[1])
+    if _is_text(source):
+        if label is not None:
+            raise InputError(f"{WHERE}: texts carry no labels; give the texts alone")
+        return given_texts(source, WHERE, strict=reading.strict)
     found = _found(source, reading, white)
     if label is not None:
         found = _with_label(found, label)
     return found
+
+
+def _is_text(source: Any) -> bool:
+    """Whether these are texts: a list, an array or a column (n,) that begins with one."""
+    if type(source).__module__.partition(".")[0] in ("pandas", "polars"):
+        return not hasattr(source, "columns") and len(source) > 0 and isinstance(source.to_list()[0], str)
+    return isinstance(source, list | np.ndarray) and len(source) > 0 and isinstance(source[0], str)
 
 
 def _found(source: Any, reading: Reading, white: float | None) -> Content | RawTable:

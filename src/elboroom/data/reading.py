@@ -7,6 +7,8 @@ from typing import Any
 
 from elboroom.core.errors import InputError
 
+from .tokenizers import check_name
+
 __all__ = ["Reading"]
 
 
@@ -15,9 +17,10 @@ class Reading:
     """Empty fields mean that the data decide; "auto" is resolved in `Dataset.reading`."""
 
     kind: str = "auto"
-    """images or table."""
+    """images, table or text."""
     scale: str = "auto"
-    """images: unit, symmetric, column, levels:K, binary, dynamic; tables: standard, robust, log1p, counts, none."""
+    """images: unit, symmetric, column, levels:K, binary, dynamic; tables: standard, robust, log1p, counts, none;
+    text: always tokens."""
     size: tuple[int, int] | None = None
     """Height and width that images are brought to."""
     channels: int | None = None
@@ -26,7 +29,7 @@ class Reading:
     """Column (or array, or obs field) that holds the labels."""
     time: str = ""
     columns: tuple[str, ...] = ()
-    """Columns to keep, in this order; empty for all."""
+    """Columns to keep, in this order; empty for all. Text: the field of a .jsonl or .csv that holds it."""
     observed: tuple[str, ...] = ()
     """Columns that are always known, to impute the others from."""
     group_by: str = ""
@@ -37,7 +40,9 @@ class Reading:
     strict: bool = False
     """Refuse missing cells and unreadable files in place of masking and skipping them."""
     tokenizer: str = ""
+    """char, byte, bpe:V, or the path of a tokenizer.json or of a folder that holds one; empty lets the text decide."""
     window: int = 0
+    """Tokens (text) in one example; 0 lets the data decide."""
     period: int = 0
 
     def __post_init__(self) -> None:
@@ -45,19 +50,23 @@ class Reading:
             raise InputError(f"--size {'x'.join(map(str, self.size))}: give HEIGHTxWIDTH, each 1 to 4096")
         if self.channels not in (None, 1, 3):
             raise InputError(f"--channels {self.channels}: give 1 (grey) or 3 (colour)")
+        if self.window < 0:
+            raise InputError(f"--window {self.window}: give a number of tokens or rows from 1")
+        check_name(self.tokenizer)
 
     def refuse_unused(self, kind: str) -> None:
         """Refuse a flag that means nothing for this kind of data."""
-        images = {"--size": self.size, "--channels": self.channels}
-        table = {"--columns": self.columns, "--observed": self.observed, "--group-by": self.group_by}
-        series = {
-            "--time": self.time,
-            "--train-until": self.train_until,
-            "--window": self.window,
-            "--period": self.period,
+        images: dict[str, object] = {"--size": self.size, "--channels": self.channels}
+        table: dict[str, object] = {"--observed": self.observed, "--group-by": self.group_by}
+        series: dict[str, object] = {"--time": self.time, "--train-until": self.train_until, "--period": self.period}
+        text: dict[str, object] = {"--tokenizer": self.tokenizer, "--window": self.window}
+        scale = "" if self.scale in ("auto", "tokens") else self.scale
+        others: dict[str, dict[str, object]] = {
+            "images": {"--columns": self.columns, **table, **text},
+            "table": {**images, **text},
+            "text": {**images, **table, "--scale": scale, "--label": self.label},
         }
-        other = {**(images if kind == "table" else table), **series, "--tokenizer": self.tokenizer}
-        given = [flag for flag, value in other.items() if value]
+        given = [flag for flag, value in {**others[kind], **series}.items() if value]
         if given:
             raise InputError(f"{given[0]} means nothing for {kind}; leave it out")
 

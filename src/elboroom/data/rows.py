@@ -58,6 +58,10 @@ class Rows(ABC):
     def to(self, device: Device) -> Rows:
         """The same rows with batches coming out on `device`."""
 
+    def epoch(self, seed: int) -> Rows:
+        """The rows as the epoch of this seed sees them: the same ones, but for a text, which is cut elsewhere."""
+        return self
+
     def take(self, where: Tensor) -> dict[str, Tensor]:
         """A raw batch; `where` is int64 on `self.device`."""
         batch = {"x": self.x(where)}

@@ -6,7 +6,7 @@ Each format has its own file; here they meet. A reader gives Content; the rest i
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from . import catalog
 from .columns import RawTable, assemble
 from .conform import conform_images, conform_table
 from .content import Array, Content
+from .corpus import Corpus
 from .fingerprint import fingerprint, repeated
 from .formats import Found, open_path
 from .reading import Reading
@@ -26,9 +27,11 @@ from .rows import Rows, rows_of
 from .scaling import auto_scale, fit_table, resolve_columns
 from .splits import split
 from .storage import mapped
+from .text import TextTransform, Tokens, read_tokens, read_tokens_like
+from .tokenizers import Tokenizer, tokenizer_from_json
 from .transforms import Transform, image_transform
 
-__all__ = ["Dataset", "read", "read_like"]
+__all__ = ["Dataset", "read", "read_like", "saved_tokenizer"]
 
 REPEATS_UP_TO = 300_000
 
@@ -54,10 +57,14 @@ class Dataset:
     named: bool = True
     factors: tuple[tuple[str, int], ...] = ()
     """Names and sizes of known generative factors; their values are in `rows.beside["factors"]`."""
+    text: dict[str, Any] = field(default_factory=dict)
+    """Of a text: documents, characters, bytes and tokens, in all and, under "parts", of each part; else empty."""
 
     def to_json(self) -> dict[str, Any]:
         """What run.json keeps under "data"."""
+        text = {"text": self.text} if self.text else {}
         return {
+            **text,
             "name": self.name,
             "source": self.source,
             "spec": self.spec.to_json(),
@@ -72,10 +79,21 @@ class Dataset:
         }
 
 
-def read(source: str | Path | Any, reading: Reading | None = None, *, seed: int = 0) -> Dataset:
-    """Read, split by `seed` and fit the scaling on the training part."""
+def read(
+    source: str | Path | Any, reading: Reading | None = None, *, seed: int = 0, tokenizer: Tokenizer | None = None
+) -> Dataset:
+    """Read, split by `seed` and fit the scaling, or the tokenizer, on the training part.
+
+    `tokenizer` is that of a run which goes on, with its own text or with another; see `saved_tokenizer`.
+    """
     reading = reading or Reading()
     found, name, said = _open(source, reading, own_test=True)
+    if isinstance(found, Corpus):
+        _same_kind(reading, "text")
+        reading.refuse_unused("text")
+        return _of_text(read_tokens(found, reading, seed=seed, tokenizer=tokenizer), name, said, seed)
+    if tokenizer is not None:
+        raise InputError(f"{name}: holds no text, and the run that this goes on from was trained on text")
     content = _content(found, reading)
     reading.refuse_unused(content.kind)
     parts, how = split(len(content), reading.split, seed=seed, own=content.own, group=content.group)
@@ -108,14 +126,18 @@ def read_like(
     data lack are refused, unless the run was trained on missing cells or `masking` asks for them to be masked.
     """
     spec = Spec.from_json(saved["spec"])
-    reading = dataclasses.replace(Reading.from_json(saved["reading"]), split=None, columns=())
+    reading = dataclasses.replace(Reading.from_json(saved["reading"]), split=None)
+    if spec.kind != "text":
+        reading = dataclasses.replace(reading, columns=())
     if spec.kind == "images":
         reading = dataclasses.replace(reading, channels=spec.shape[0])
     found, name, said = _open(source, reading, own_test=False, like=spec, white=saved["transform"].get("white"))
-    if isinstance(found, RawTable) != (spec.kind == "table"):
-        raise InputError(
-            f"{name}: holds {'a table' if isinstance(found, RawTable) else 'images'}; the run needs {spec.kind}"
-        )
+    kind = "text" if isinstance(found, Corpus) else "table" if isinstance(found, RawTable) else "images"
+    if kind != spec.kind:
+        raise InputError(f"{name}: holds {'a table' if kind == 'table' else kind}; the run needs {spec.kind}")
+    if isinstance(found, Corpus):
+        assert isinstance(transform, TextTransform)
+        return _of_text(read_tokens_like(found, reading, spec, transform.tokenizer), name, said, 0, transform)
     if isinstance(found, RawTable):
         content = conform_table(
             found, spec, named=saved["named"], label=reading.label, apart=saved["identifiers"], masking=masking
@@ -145,12 +167,35 @@ def read_like(
     )
 
 
+def saved_tokenizer(saved: dict[str, Any]) -> Tokenizer | None:
+    """The tokenizer of the run whose `Dataset.to_json()` this is; None where it was not trained on text."""
+    tokenizer = saved["transform"].get("tokenizer")
+    return None if tokenizer is None else tokenizer_from_json(tokenizer)
+
+
+def _of_text(made: Tokens, name: str, said: str, seed: int, transform: Transform | None = None) -> Dataset:
+    return Dataset(
+        name=name,
+        spec=made.spec,
+        parts=dict(made.parts),
+        transform=transform or TextTransform(made.tokenizer),
+        fingerprint=made.fingerprint,
+        problems=made.problems,
+        reading=made.reading,
+        split_how=made.split_how,
+        identifiers={},
+        source=said,
+        seed=seed,
+        text=made.counts,
+    )
+
+
 def _open(
     source: Any, reading: Reading, *, own_test: bool, like: Spec | None = None, white: float | None = None
 ) -> tuple[Found, str, str]:
     """What the source holds, a short name for it, and what run.json remembers of where it was."""
-    if reading.kind not in ("auto", "images", "table"):
-        raise Unable(f"--kind {reading.kind}: data of this kind cannot be read yet; images and table can")
+    if reading.kind not in ("auto", "images", "table", "text"):
+        raise Unable(f"--kind {reading.kind}: data of this kind cannot be read yet; images, table and text can")
     if not isinstance(source, str | Path):
         from .objects import from_object
 
@@ -173,15 +218,20 @@ def _open(
     return found, name, str(path.resolve())
 
 
-def _content(found: Found, reading: Reading) -> Content:
+def _same_kind(reading: Reading, kind: str) -> None:
+    """Refuse data of another kind than the one asked for."""
+    if reading.kind not in ("auto", kind):
+        raise InputError(f"--kind {reading.kind}: these data hold {kind}; leave the flag out, or name other data")
+
+
+def _content(found: Content | RawTable, reading: Reading) -> Content:
     if isinstance(found, RawTable):
         found = assemble(
             found, label=reading.label, group=reading.group_by, columns=reading.columns, strict=reading.strict
         )
     if reading.strict and found.kind == "images" and any("skipped" in p for p in found.problems):
         raise InputError(f"{found.problems[0]}; --strict refuses them")
-    if reading.kind not in ("auto", found.kind):
-        raise InputError(f"--kind {reading.kind}: these data hold {found.kind}; leave the flag out, or name other data")
+    _same_kind(reading, found.kind)
     if not len(found):
         raise InputError("the data hold no rows")
     return found

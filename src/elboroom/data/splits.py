@@ -1,10 +1,13 @@
 """Which row goes to which part: a pure function of (seed, row number), the same on every machine and version.
 
 Rows are ordered by a hash of their number (splitmix64: Steele, Lea & Flood 2014, "Fast splittable pseudorandom number
-generators") rather than by a library's shuffle, whose stream may change with its version.
+generators") rather than by a library's shuffle, whose stream may change with its version. One long text, whose order
+has a meaning, is cut into spans.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -13,10 +16,12 @@ from elboroom.core.errors import InputError
 
 from .content import Array
 
-__all__ = ["DEFAULT", "PARTS", "split"]
+__all__ = ["DEFAULT", "PARTS", "Piece", "spans", "split"]
 
 PARTS = ("train", "valid", "test")
 DEFAULT = (0.8, 0.1, 0.1)
+Piece = tuple[int, int, int]
+"""A document and the characters of it from start to stop."""
 
 
 def _order(n: int, seed: int) -> Array:
@@ -28,7 +33,13 @@ def _order(n: int, seed: int) -> Array:
 
 
 def split(
-    n: int, asked: tuple[float, ...] | None, *, seed: int, own: Array | None = None, group: Array | None = None
+    n: int,
+    asked: tuple[float, ...] | None,
+    *,
+    seed: int,
+    own: Array | None = None,
+    group: Array | None = None,
+    row: str = "row",
 ) -> tuple[dict[str, Array], str]:
     """Row numbers of each part, ascending, and a sentence on how they were chosen; empty parts are absent.
 
@@ -36,13 +47,41 @@ def split(
     """
     if own is not None and (own > 0).any():
         return _own(own, asked, seed)
-    wanted = _wanted(asked or DEFAULT, n)
+    wanted = _wanted(asked or DEFAULT, n, row)
     if group is not None:
         return _grouped(group, wanted, seed)
     order = _order(n, seed)
     cuts = np.cumsum([0, *wanted])
     parts = {name: np.sort(order[a:b]) for name, a, b in zip(PARTS, cuts[:-1], cuts[1:], strict=True) if b > a}
     return parts, f"at random by seed {seed}, {_said(asked or DEFAULT)}"
+
+
+def spans(lengths: Sequence[int], asked: tuple[float, ...] | None) -> tuple[dict[str, list[Piece]], str]:
+    """Contiguous pieces of documents laid end to end: TRAIN from the start, then VALID, then TEST.
+
+    Shares and counts are of characters; a cut lies at the whole number below its share of them.
+    """
+    asked, n = asked or DEFAULT, sum(lengths)
+    if _shares(asked):
+        ends = [min(int(share * n + 1e-6), n) for share in np.cumsum(asked)]
+    else:
+        ends = [int(count) for count in np.cumsum(asked)]
+        _enough(asked, n, "character")
+    if not ends[0]:
+        raise InputError(
+            f"{n} character{'s' * (n != 1)} cannot be split into {_said(asked)} (train, valid, test); "
+            "give more text, or `--split 1,0,0` to train on all of it"
+        )
+    starts = np.cumsum([0, *lengths])
+    parts = {}
+    for name, a, b in zip(PARTS, [0, *ends], ends, strict=False):
+        first, last = np.searchsorted(starts, a, "right") - 1, np.searchsorted(starts, b, "left")
+        pieces = [
+            (i, max(a - int(starts[i]), 0), min(b, int(starts[i + 1])) - int(starts[i])) for i in range(first, last)
+        ]
+        if b > a:
+            parts[name] = pieces
+    return parts, f"contiguous spans from the start, {_said(asked)} of the characters"
 
 
 def _said(asked: tuple[float, ...]) -> str:
@@ -62,20 +101,31 @@ def _checked(asked: tuple[float, ...]) -> bool:
     return False
 
 
-def _wanted(asked: tuple[float, ...], n: int) -> list[int]:
-    """Rows for each part: a share above 0 gives at least one row, what rounding leaves goes to training."""
-    if not _checked(asked):
-        if sum(asked) > n:
-            raise InputError(f"--split {_said(asked)}: asks for {int(sum(asked)):,} rows and the data have {n:,}")
-        return [int(v) for v in asked]
-    if sum(asked) > 1 + 1e-9:
+def _shares(asked: tuple[float, ...]) -> bool:
+    """Whether the three numbers are shares of one whole."""
+    shares = _checked(asked)
+    if shares and sum(asked) > 1 + 1e-9:
         raise InputError(f"--split {_said(asked)}: the shares add up to {sum(asked):g}, more than 1")
+    return shares
+
+
+def _enough(asked: tuple[float, ...], n: int, row: str) -> None:
+    """Refuse counts of more than there is."""
+    if sum(asked) > n:
+        raise InputError(f"--split {_said(asked)}: asks for {int(sum(asked)):,} {row}s and the data have {n:,}")
+
+
+def _wanted(asked: tuple[float, ...], n: int, row: str) -> list[int]:
+    """Rows for each part: a share above 0 gives at least one row, what rounding leaves goes to training."""
+    if not _shares(asked):
+        _enough(asked, n, row)
+        return [int(v) for v in asked]
     held = [max(1, round(v * n)) if v > 0 else 0 for v in asked[1:]]
     left = n - sum(held)
     train = left if sum(asked) > 1 - 1e-9 else min(left, round(asked[0] * n))
     if train < 1:
         raise InputError(
-            f"{n} row{'s' if n != 1 else ''} cannot be split into {_said(asked)} (train, valid, test); "
+            f"{n} {row}{'s' if n != 1 else ''} cannot be split into {_said(asked)} (train, valid, test); "
             "give more data, or `--split 1,0,0` to train on all of it"
         )
     return [train, *held]

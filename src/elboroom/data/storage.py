@@ -9,7 +9,7 @@ from __future__ import annotations
 import mmap
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from elboroom.core.errors import InputError
 
 from .content import Array, Csr
 
-__all__ = ["RELEASE_BYTES", "RESIDENT_BYTES", "allocate", "blocks", "mapped", "release"]
+__all__ = ["RELEASE_BYTES", "RESIDENT_BYTES", "allocate", "blocks", "joined", "mapped", "release"]
 
 RESIDENT_BYTES = 2**30
 """Data up to this size are copied into memory (and onto the device); larger ones are read from disk row by row."""
@@ -43,6 +43,29 @@ def allocate(shape: tuple[int, ...], dtype: DTypeLike, where: str) -> Array:
     with tempfile.TemporaryFile() as file:
         file.truncate(size)
         return np.memmap(file, dtype=dtype, mode="r+", shape=shape)
+
+
+def joined(chunks: Iterable[Array], dtype: DTypeLike, where: str) -> Array:
+    """One array of all chunks (n,), whose number is not known before: kept as `allocate` keeps it."""
+    kept: list[Array] = []
+    size = 0
+    with tempfile.TemporaryFile() as file:
+        for chunk in chunks:
+            kept.append(chunk.astype(dtype))
+            size += kept[-1].nbytes
+            if size > RESIDENT_BYTES:
+                try:
+                    file.writelines(part.tobytes() for part in kept)
+                except OSError as error:
+                    raise InputError(
+                        f"{where}: more than {size / 1e9:.1f} GB of tokens and {tempfile.gettempdir()} is full; "
+                        "set TMPDIR to a folder with more room"
+                    ) from error
+                kept = []
+        if size <= RESIDENT_BYTES:
+            return np.concatenate([np.zeros(0, dtype), *kept])
+        file.flush()
+        return np.memmap(file, dtype=dtype, mode="r+")
 
 
 def mapped(x: Array | Csr) -> bool:

@@ -217,4 +217,9 @@ def transform_from_json(saved: dict[str, Any]) -> Transform:
         return image_transform(saved["scale"], saved["white"])
     if saved.get("kind") == "table":
         return TableTransform(saved["scale"], saved["width"], wide=saved["wide"])
+    if saved.get("kind") == "text":
+        from .text import TextTransform
+        from .tokenizers import tokenizer_from_json
+
+        return TextTransform(tokenizer_from_json(saved["tokenizer"]))
     raise InputError(f"a run's transform is of kind {saved.get('kind')!r}, which this version does not know")
