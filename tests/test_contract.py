@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from elboroom.core import registry
-from elboroom.core.abilities import ABILITIES, Bounds, Decodes, Encodes, Samples
+from elboroom.core.abilities import ABILITIES, Bounds, Continues, Decodes, Encodes, Samples
 from elboroom.core.batch import Batch
 from elboroom.core.errors import Unable
 from elboroom.core.model import Model
@@ -34,16 +34,25 @@ from elboroom.settings import build, checked
 ROWS, STEPS = 64, 6
 
 
-def small(kind: str) -> Dataset:
-    """A few rows of each kind of data a model can name."""
+def raw(kind: str) -> tuple[Any, Reading]:
+    """A little of each kind of data a model can name, as a user would give it, and how it is read."""
     rng = np.random.default_rng(0)
+    reading = Reading(kind=kind, split=(0.75, 0.25, 0))
     if kind == "images":
-        return read(rng.integers(0, 256, (ROWS, 8, 8), dtype=np.uint8), Reading(kind="images", split=(0.75, 0.25, 0)))
+        return rng.integers(0, 256, (ROWS, 8, 8), dtype=np.uint8), reading
     if kind == "table":
         x = rng.normal(size=(ROWS, 5))
         x[::7, 2] = np.nan
-        return read(x, Reading(kind="table", split=(0.75, 0.25, 0)))
+        return x, reading
+    if kind == "text":
+        words = rng.choice(["the", "sea", "ship", "far", "wind,", "and", "a", "light."], 400)
+        return [" ".join(words)], dataclasses.replace(reading, window=12)
     raise LookupError(f"no small data of kind {kind} yet: add some here")
+
+
+def small(kind: str) -> Dataset:
+    """The same, read."""
+    return read(*raw(kind))
 
 
 CASES = [(name, kind) for name in registry.names() for kind in registry.entry(name).kinds]
@@ -173,15 +182,14 @@ def test_abilities_keep_their_shapes_and_follow_their_seeds(name: str, kind: str
 def test_a_run_from_python_is_measured_reported_and_loaded_again(name: str, kind: str, tmp_path: Path) -> None:
     from elboroom.run import load
 
-    rng = np.random.default_rng(0)
-    x = rng.integers(0, 256, (ROWS, 8, 8), dtype=np.uint8) if kind == "images" else rng.normal(size=(ROWS, 5))
-    reading = Reading(kind=kind, split=(0.75, 0.25, 0))
+    x, reading = raw(kind)
     run = fit(name, x, run=tmp_path / "run", reading=reading, steps=3, threads=1, seed=2)
     assert run.meta["state"] == "done"
     for made_file in ("weights.safetensors", "metrics.json", "card.md", "report.html", "history.jsonl"):
         assert (run.path / made_file).stat().st_size > 0
     for measure in run.metrics.values():
-        assert measure["low"] <= measure["value"] <= measure["high"]
+        ends = (measure["low"], measure["high"])  # of a largest value there is no interval
+        assert ends == (None, None) or ends[0] <= measure["value"] <= ends[1]
         assert {"unit", "n", "split", "how"} <= measure.keys()
     again = load(run.path)
     if isinstance(run.model, Encodes):
@@ -197,3 +205,8 @@ def test_a_run_from_python_is_measured_reported_and_loaded_again(name: str, kind
     else:
         with pytest.raises(Unable, match="cannot sample"):
             run.sample(1)
+    if isinstance(run.model, Continues):
+        assert run.generate("the ", tokens=9) == again.generate("the ", tokens=9)
+    else:
+        with pytest.raises(Unable, match="cannot generate"):
+            run.generate("the ")

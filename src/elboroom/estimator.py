@@ -151,7 +151,7 @@ class Estimator:
             networks=self._networks(),
         )
         data = read(rows, request.reading, seed=self.seed)
-        request.accept(data)
+        request = request.accepting(data)
         meta = request.describe(data, "")
         training = Training(meta, data, None, networks=request.networks)
         request.plan(training, lambda event: None)

@@ -18,7 +18,7 @@ import torch
 from elboroom.artifacts.run import RunFolder
 from elboroom.core.errors import ElboroomError, InputError, Stopped
 from elboroom.data.reading import Reading
-from elboroom.data.source import Dataset, read
+from elboroom.data.source import Dataset, read, saved_tokenizer
 from elboroom.finish import finish, pages
 from elboroom.plan import Runtime
 from elboroom.processes import joined, world
@@ -65,15 +65,16 @@ def fit(
     """
     if or_resume and run is not None and (Path(run) / "run.json").is_file():
         return resume(run, save_every=save_every, progress=progress)
+    earlier = None if from_run is None else RunFolder.open(from_run).meta
     request = Request.of(
         model, reading=reading, settings=settings, preset=preset, epochs=epochs, steps=steps, minutes=minutes,
         device=device, precision=precision, compile=compile, threads=threads, seed=seed, world=world(),
-        networks=networks, command=command,
+        networks=networks, command=command, earlier=earlier,
     )  # fmt: skip
     with joined(request.runtime.world) as rank:
-        dataset = read(source, request.reading, seed=SPLIT_SEED)
-        request.accept(dataset)
-        request = request.sized(dataset)
+        tokenizer = None if earlier is None else saved_tokenizer(earlier["data"])
+        dataset = read(source, request.reading, seed=SPLIT_SEED, tokenizer=tokenizer)
+        request = request.accepting(dataset)
         folder, temporary = (None, None) if rank else _folder(run, model, dataset, force)
         progress = _silent if rank else progress
         with folder.lock() if folder is not None else nullcontext():
@@ -211,7 +212,8 @@ def same_data(meta: dict[str, Any], source: Any) -> Dataset:
     if source is None and not saved["source"]:
         raise InputError("this run was fitted on data in memory; pass the same data: run.resume(source=X)")
     reading, seed = Reading.from_json(saved["reading"]), saved["split"]["seed"]
-    dataset = read(saved["source"] if source is None else source, reading, seed=seed)
+    tokenizer = saved_tokenizer(saved)  # not learnt anew, nor read from a file that may be gone
+    dataset = read(saved["source"] if source is None else source, reading, seed=seed, tokenizer=tokenizer)
     if dataset.fingerprint != saved["fingerprint"]:
         raise InputError(
             f"the data are not those of the run: fingerprint {dataset.fingerprint[:12]} now, "

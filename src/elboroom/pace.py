@@ -11,13 +11,15 @@ import time
 from typing import TYPE_CHECKING
 
 from elboroom.core.abilities import Continues
+from elboroom.data.windows import Windows
+from elboroom.surprise import tokens_read
 from elboroom.training import EVALUATION_ROWS, evaluating
 
 if TYPE_CHECKING:
     from elboroom.plan import Runtime
     from elboroom.training import Training
 
-__all__ = ["looks", "operations", "steps_in"]
+__all__ = ["is_round", "looks", "operations", "steps_in"]
 
 LOOKS = 20
 """Looks a run of a language model has at least; its epochs may be long."""
@@ -26,6 +28,8 @@ SHARE = 0.1
 """Of a run's time that looks of a language model may take, by counted operations."""
 TRAINING_SHARE = 0.7
 """Of the minutes asked for that a model is sized for; the rest is reading, compiling, looking and the end."""
+ENDING_S = 12.0
+"""Seconds that the end of a text's run takes beside reading: baselines, samples, pictures, report."""
 OPERATIONS_PER_SECOND = {"cpu": 3e10, "cuda": 3e13}
 """What small transformers reach in training: a thread of the CPU measured, the GPU assumed."""
 
@@ -37,6 +41,11 @@ def operations(minutes: float, runtime: Runtime) -> float:
     kind = find_device(runtime.device).type
     threads = (runtime.threads or cores()) if kind == "cpu" else 1
     return minutes * 60 * TRAINING_SHARE * OPERATIONS_PER_SECOND.get(kind, 3e10) * threads
+
+
+def is_round(number: int) -> bool:
+    """1, 2, 5, 10, 20, 50 ...: when samples are kept."""
+    return number > 0 and str(number).strip("0") in {"1", "2", "5"}
 
 
 def looks(training: Training, steps: int) -> dict[str, int]:
@@ -88,5 +97,9 @@ def _look_seconds(training: Training) -> float:
 
 def _ending_seconds(training: Training, row_s: float, seconds: float) -> float:
     """Evaluation, pictures and report after the last step."""
-    rows = max((len(part) for part in training.held_out.values()), default=0)
-    return min(0.5 * seconds, max(0.1 * seconds, 2 * rows * row_s + 5.0)) if rows else 0.1 * seconds
+    part = next((training.held_out[name] for name in ("test", "valid") if name in training.held_out), None)
+    if not isinstance(part, Windows):
+        return 0.1 * seconds
+    weights = sum(p.numel() for p in training.model.parameters())
+    read = tokens_read(weights, len(part.tokens), part.window, training.device.type)
+    return min(0.5 * seconds, ENDING_S + read / part.window * row_s)

@@ -14,13 +14,14 @@ from typing import Any
 
 import torch
 
-from elboroom import __version__, pace
+from elboroom import __version__
 from elboroom.core import registry
 from elboroom.core.abilities import Sizes
 from elboroom.core.errors import InputError, Unable
 from elboroom.data.reading import Reading
 from elboroom.data.source import Dataset
 from elboroom.engine.probe import eager_seconds
+from elboroom.pace import looks, operations, steps_in
 from elboroom.plan import Runtime, chosen, read_runtime
 from elboroom.settings import checked
 from elboroom.training import Event, Training, configured
@@ -68,11 +69,20 @@ class Request:
         world: int = 1,
         networks: dict[str, torch.nn.Module] | None = None,
         command: str = "",
+        earlier: dict[str, Any] | None = None,
     ) -> Request:
-        """Check everything that can be checked before data are read."""
+        """Check everything that can be checked before data are read.
+
+        `earlier` is run.json of a run that this one goes on from: its settings stand where nothing else is named.
+        """
         entry = registry.entry(model)
         named = _preset(entry, preset)
         given = {**named.get("settings", {}), **(settings or {})}
+        if earlier is not None:
+            if earlier["model"] != model:
+                raise InputError(f"--from names a run of {earlier['model']}; a {model} goes on from a {model}")
+            given = {**earlier["settings"], **given}
+            reading = _as_before(reading or Reading(), earlier["data"])
         return cls(
             entry=entry,
             settings=checked(entry, given),
@@ -85,8 +95,11 @@ class Request:
             command=command,
         )
 
-    def accept(self, dataset: Dataset) -> None:
-        """Refuse data of a kind the model does not take."""
+    def accepting(self, dataset: Dataset) -> Request:
+        """The request for these data: those of a kind the model does not take are refused.
+
+        With --minutes, a model that can choose its size does; what the user named stays.
+        """
         kind = dataset.spec.kind
         if kind not in self.entry.kinds:
             able = [e.name for e in registry.entries() if kind in e.kinds]
@@ -95,15 +108,13 @@ class Request:
                 f"models that take {kind}: {', '.join(able) or 'none yet'}"
             )
 
-    def sized(self, dataset: Dataset) -> Request:
-        """With --minutes, a model that can choose its size does; what the user named stays."""
         model = registry.load(self.entry.name)
         if not self.budget["minutes"] or not issubclass(model, Sizes):
             return self
-        operations = pace.operations(self.budget["minutes"], self.runtime)
-        found = model.sized(dataset.spec, len(dataset.parts["train"]), operations)
+        budget = operations(self.budget["minutes"], self.runtime)
+        found = model.sized(dataset.spec, len(dataset.parts["train"]), budget)
         new = {name: value for name, value in found.items() if name not in self.given}
-        why = f"sized for {self.budget['minutes']:g} minutes, about {operations:.1e} operations"
+        why = f"sized for {self.budget['minutes']:g} minutes, about {budget:.1e} operations"
         settings = checked(self.entry, {**self.settings, **new})
         return dataclasses.replace(self, settings=settings, sizes=dict.fromkeys(new, why))
 
@@ -111,10 +122,9 @@ class Request:
         """run.json before the first step."""
         asked = int(self.settings.get("batch_size", 128))
         batch_size = min(asked, len(dataset.parts["train"]))
-        choices = {
-            **self.sizes,
-            **({} if batch_size == asked else {"batch_size": "the training part has no more rows"}),
-        }
+        choices = dict(self.sizes)
+        if batch_size != asked:
+            choices["batch_size"] = "the training part has no more rows"
         return {
             "format": "elboroom-run",
             "schema_version": 1,
@@ -155,11 +165,18 @@ class Request:
             training.assemble(costs)
             if self.budget["minutes"]:
                 seconds = self.budget["minutes"] * 60
-                steps, meta["choices"]["steps"] = pace.steps_in(seconds, training, self.since)
-        budget.update(steps=steps, planned_steps=steps, steps_per_epoch=per_epoch, **pace.looks(training, steps))
+                steps, meta["choices"]["steps"] = steps_in(seconds, training, self.since)
+        budget.update(steps=steps, planned_steps=steps, steps_per_epoch=per_epoch, **looks(training, steps))
         for name, reason in meta["choices"].items():
             value = meta["runtime"].get(name, budget.get(name, meta["settings"].get(name, "")))
             progress({"kind": "choice", "message": f"{name} {value}: {reason}"})
+
+
+def _as_before(reading: Reading, data: dict[str, Any]) -> Reading:
+    """The window of the earlier run, where it read text and no other is named."""
+    if data["spec"]["kind"] != "text" or reading.window:
+        return reading
+    return dataclasses.replace(reading, window=data["spec"]["shape"][0])
 
 
 def _preset(entry: registry.Entry, preset: str) -> dict[str, Any]:

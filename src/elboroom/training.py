@@ -265,13 +265,11 @@ class Training:
             self.meta["kept"] = {"step": tick.step, "epoch": row["epoch"], "measure": "last", "value": None}
 
     def preview(self, epoch: int, over: bool) -> None:
-        """Keep a sheet of samples at epochs 0, 1, 2, 5, 10, 20, 50 ..., half way and at the end."""
+        """Keep samples, where they are due."""
         from elboroom import finish
 
-        epochs = -(-self.meta["budget"]["steps"] // self.stream.steps_per_epoch)
-        if over or epoch in {0, epochs // 2} or _round_number(epoch):
-            with evaluating(self.model):
-                finish.preview(self, epoch)
+        with evaluating(self.model):
+            finish.preview(self, epoch, over)
 
     # -- failing ---------------------------------------------------------------------------------------------------
 
@@ -372,10 +370,6 @@ def _any_process(flag: bool, world: int) -> bool:
     told = torch.tensor(float(flag))
     torch.distributed.all_reduce(told, op=torch.distributed.ReduceOp.MAX)
     return bool(told)
-
-
-def _round_number(epoch: int) -> bool:
-    return epoch > 0 and str(epoch).strip("0") in {"1", "2", "5"}
 
 
 def configured(meta: dict[str, Any]) -> Any:

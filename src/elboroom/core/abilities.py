@@ -133,7 +133,7 @@ class Sizes(ABC):
     @classmethod
     @abstractmethod
     def sized(cls, spec: Spec, examples: int, operations: float) -> dict[str, Any]:
-        """Settings for about `operations` floating-point operations of training on `examples` rows (windows of a text)."""
+        """Settings for about `operations` floating-point operations of training on `examples` rows (or windows)."""
 
 
 ABILITIES: tuple[type[ABC], ...] = (Samples, Encodes, Decodes, Bounds, Continues, Attends, Sizes)

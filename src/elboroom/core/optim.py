@@ -66,12 +66,12 @@ def clipped(grads: list[Tensor], bound: float) -> list[Tensor]:
 
 
 def warmup_cosine(warmup: float, floor: float) -> Callable[[Tensor], Tensor]:
-    """A schedule: linear from 0 over the share `warmup` of the run, then half a cosine from 1 down to `floor`."""
+    """A schedule: linear from 0.01 over the share `warmup` of the run, then half a cosine from 1 down to `floor`."""
 
     def factor(t: Tensor) -> Tensor:
         fall = ((t - warmup) / max(1 - warmup, 1e-9)).clamp(0, 1)
         cosine = floor + (1 - floor) * 0.5 * (1 + torch.cos(math.pi * fall))
-        return torch.where(t < warmup, t / max(warmup, 1e-9), cosine)
+        return torch.where(t < warmup, 0.01 + 0.99 * t / max(warmup, 1e-9), cosine)
 
     return factor
 
