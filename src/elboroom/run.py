@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import shutil
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from elboroom.artifacts.files import read_json
 from elboroom.artifacts.run import RunFolder
 from elboroom.artifacts.tensors import load_tensors
 from elboroom.core import registry
-from elboroom.core.abilities import ABILITIES, Decodes, Encodes, Samples
+from elboroom.core.abilities import ABILITIES, Attends, Decodes, Encodes, Samples
 from elboroom.core.errors import InputError, Unable
 from elboroom.core.model import Model
 from elboroom.core.spec import Spec
@@ -30,6 +30,9 @@ from elboroom.data.stream import in_order
 from elboroom.data.transforms import Transform, transform_from_json
 from elboroom.engine.runtime import configure, mix, seed_draws, seeded
 from elboroom.settings import build
+
+if TYPE_CHECKING:
+    from elboroom.generation import Generation
 
 __all__ = ["Codes", "Reconstruction", "Run", "load", "require"]
 
@@ -218,6 +221,42 @@ class Run:
                 parts.append(self.transform.undo(drawn))
         return _joined(parts, self.transform, self.spec)
 
+    def generate(
+        self,
+        prompt: str | Sequence[str] = "",
+        *,
+        tokens: int = 100,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        min_p: float = 0.0,
+        repetition_penalty: float = 1.0,
+        greedy: bool = False,
+        stop: str | Sequence[str] = (),
+        seed: int = 0,
+        n: int = 1,
+        logprobs: int = 0,
+    ) -> Generation | list[Generation]:
+        """Go on writing: one text for one prompt, a list for a list of them or for n > 1; see elboroom.generation."""
+        from elboroom.generation import generate, model_and_tokenizer
+
+        texts = generate(
+            *model_and_tokenizer(self),
+            prompt,
+            tokens=tokens,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            min_p=min_p,
+            repetition_penalty=repetition_penalty,
+            greedy=greedy,
+            stop=stop,
+            seed=seed,
+            n=n,
+            logprobs=logprobs,
+        )
+        return texts[0] if isinstance(prompt, str) and n == 1 else texts
+
     def evaluate(self, source: Any = None, *, samples: int = 0, write: bool = False) -> Any:
         """Every measure the model's abilities allow: on the run's own held-out part, or on all rows of `source`."""
         from elboroom.evaluate import evaluate
@@ -232,10 +271,20 @@ class Run:
             write_evaluation(self.folder, found)
         return found
 
-    def inspect(self, source: Any = None) -> Any:
-        """Pictures of what the model holds; see elboroom.inspect."""
+    def inspect(
+        self, source: Any = None, *, text: str | None = None, layer: int | None = None, head: int | None = None
+    ) -> Any:
+        """Pictures of what the model holds: its code, or where it looks in a text."""
+        if isinstance(self.model, Attends):
+            from elboroom.inspect_text import look
+            from elboroom.report.attention import Attention
+
+            found = look(self, text, source, layer=1 if layer is None else layer, head=1 if head is None else head)
+            return Attention.of(found, name=self.path.name)
         from elboroom.inspect import inspect
 
+        if text is not None or layer is not None or head is not None:
+            require(self.model, Attends, "say where it looks in a text", self.name)
         return inspect(self, source)
 
     def diagnose(self) -> list[dict[str, Any]]:

@@ -78,7 +78,8 @@ CALLS = [
     ("report nowhere --out r.pdf", 2, "ends in .html"),
     ("diagnose imbalance digits", 3, "not in this version"),
     ("detect x.csv --out d", 3, "not in this version; verbs that are: models"),
-    ("generate run --prompt x", 3, "not in this version"),
+    ("generate nowhere --prompt x", 2, "no such run folder"),
+    ("generate nowhere --top-k 0", 2, "whole number of at least 1"),
     ("studio", 3, "not in this version"),
 ]
 

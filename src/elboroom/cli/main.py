@@ -57,6 +57,7 @@ def _run(call: list[str]) -> int:
     _add_folders(rest[1:])
     verb.flags(parser, rest[1:])
     args = parser.read(rest[1:])
+    args.json = "--json" in call  # taken out of the call above, so that it may stand anywhere
     answer = verb.run(args)
     if answer.note:
         console.say(f"elboroom: {answer.note}")

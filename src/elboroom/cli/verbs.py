@@ -92,7 +92,17 @@ VERBS: dict[str, Listed] = {
         summary="examples from codes: a file of encode, or .npy/.csv",
         where="applying:Decode",
     ),
-    "inspect": Listed(usage="RUN [DATA] --out FILE", summary="a picture of what flows inside", where="judging:Inspect"),
+    "generate": Listed(
+        usage="RUN [--prompt TEXT ... | --prompt-file F] [--tokens N] [--temperature T] [--top-k K] [--top-p P] "
+        "[--min-p P] [--repetition-penalty R] [--greedy] [--stop S ...] [--seed S] [-n N] [--logprobs] [--stream]",
+        summary="go on writing a text",
+        where="generating:Generate",
+    ),
+    "inspect": Listed(
+        usage="RUN [DATA|--text T] --out FILE [--layer N] [--head N]",
+        summary="what flows inside: the manifold, attention maps and the block with its matrices",
+        where="judging:Inspect",
+    ),
     "diagnose": Listed(usage="RUN", summary="what went wrong in training, and what to try", where="judging:Diagnose"),
     "compare": Listed(
         usage="RUN RUN ... [--data DATA] [--out FILE.html]",
@@ -105,9 +115,12 @@ VERBS: dict[str, Listed] = {
         summary="the model for use elsewhere",
         where="sharing:Export",
     ),
+    "import": Listed(
+        usage="FOLDER --run DIR", summary="a folder of GPT-2 style safetensors as a run", where="sharing:Import"
+    ),
 }
 
-PLANNED = ("impute", "classify", "forecast", "detect", "generate", "measure", "sweep", "studio", "serve", "import")
+PLANNED = ("impute", "classify", "forecast", "detect", "measure", "sweep", "studio", "serve")
 
 
 def find(name: str) -> Listed:
