@@ -80,3 +80,39 @@ def test_text_from_data_cannot_break_a_table(table_run: Run, tmp_path: Path) -> 
     data = {**table_run.meta["data"], "name": "a|b\n# title"}
     text = card.build(changed(table_run, tmp_path / "run", run={"data": data}))
     assert "| set | a\\|b # title |" in text
+
+
+@pytest.fixture(scope="module")
+def text_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A small finished run on text."""
+    from elboroom.fitting import fit
+    from text_toys import prose
+
+    folder = tmp_path_factory.mktemp("text")
+    (folder / "prose.txt").write_text(prose(2500), encoding="utf-8")
+    settings = {"layers": 1, "heads": 1, "width": 16, "batch_size": 8}
+    return fit("gpt", str(folder / "prose.txt"), run=folder / "run", settings=settings, steps=4, seed=1)
+
+
+def test_the_card_of_a_text_run_says_what_its_tokens_are_and_that_likely_is_not_true(text_run: Run) -> None:
+    text = card.build(text_run.path)
+    spec = text_run.meta["data"]["spec"]
+    assert f"a window of {spec['shape'][0]} tokens, {spec['levels']} different ones" in text
+    assert "goes on with a text" in text and "likely, not checked to be true" in text
+    assert "unseen text, which is simpler" not in text
+
+
+def test_a_copying_model_is_a_limit(text_run: Run, tmp_path: Path) -> None:
+    warning = "A sample repeats 90 characters of the training text word for word; unseen text repeats 20 at most."
+    copied = {"memorisation": {"copied": True, "warning": warning}}
+    assert f"- {warning[:-1]}\n" in card.build(changed(text_run, tmp_path / "run", details=copied))
+
+
+def test_a_finished_text_run_keeps_samples_speed_and_every_measure(text_run: Run) -> None:
+    assert (text_run.path / "media/samples/step-0000000.txt").is_file()
+    assert (text_run.path / "media/samples/step-0000004.txt").is_file()
+    assert text_run.meta["speed"]["generation_tokens_per_s"] > 0
+    assert {"bits_per_byte", "loss_nats_per_token", "perplexity", "memorised_share"} <= set(text_run.metrics)
+    details = json.loads((text_run.path / "details.json").read_text(encoding="utf-8"))
+    assert "speed" not in details, "what differs from run to run stays out of what is equal for equal runs"
+    assert {"text", "baselines", "by_context", "memorisation", "sample", "checks"} <= set(details)

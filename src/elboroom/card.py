@@ -22,6 +22,8 @@ __all__ = ["build", "write"]
 
 FEW = 200
 """Held-out examples under which intervals are wide enough to say so."""
+CAN = {"Continues": "goes on with a text", "Attends": "shows where it looks", "Sizes": "chooses its size"}
+"""Abilities that their name alone does not say."""
 
 
 def write(path: str | Path) -> Path:
@@ -73,11 +75,10 @@ def _summary(model: str) -> str:
 def _data(meta: Mapping[str, Any]) -> str:
     data = meta["data"]
     spec, split = data["spec"], data["split"]
-    shape = " x ".join(str(n) for n in spec["shape"])
     counts = ", ".join(f"{count:,} {part}" for part, count in split["counts"].items())
     rows = [
         ("set", data["name"]),
-        ("kind", f"{spec['kind']}, one example is {shape}, scale {spec['scale']}"),
+        ("kind", _kind(spec, data.get("reading") or {})),
         ("parts", f"{counts} ({split['how']})"),
         ("fingerprint", f"`{data['fingerprint']}`"),
         ("terms", _licence(data["name"])),
@@ -88,6 +89,15 @@ def _data(meta: Mapping[str, Any]) -> str:
     if data["problems"]:
         text += "\nFound when reading: " + "; ".join(data["problems"]) + ".\n"
     return text
+
+
+def _kind(spec: Mapping[str, Any], reading: Mapping[str, Any]) -> str:
+    """What one example is."""
+    shape = " x ".join(str(n) for n in spec["shape"])
+    if spec["kind"] == "text":
+        tokens = f"{spec['levels']:,} different ones (--tokenizer {reading.get('tokenizer') or 'auto'})"
+        return f"text, one example is a window of {shape} tokens, {tokens}"
+    return f"{spec['kind']}, one example is {shape}, scale {spec['scale']}"
 
 
 def _licence(name: str) -> str:
@@ -107,11 +117,12 @@ def _use(meta: Mapping[str, Any]) -> str:
         abilities = registry.entry(meta["model"]).abilities
     except InputError:
         abilities = ()
-    can = ", ".join(a.lower() for a in abilities) or "what its file says"
+    can = ", ".join(CAN.get(a, a.lower()) for a in abilities) or "what its file says"
+    likely = "What it writes is likely, not checked to be true.\n" if "Continues" in abilities else ""
     return (
         "## Use\n\n"
         f"The model {can}. It is meant for data like those above, read the same way;\n"
-        "what it says of other data is not measured here. It is not meant for decisions about people.\n"
+        f"what it says of other data is not measured here. It is not meant for decisions about people.\n{likely}"
         "Whoever publishes it adds here whom it may harm.\n\n"
         '```python\nimport elboroom as elbo\n\nrun = elbo.load("FOLDER")\n```\n'
     )
@@ -141,6 +152,8 @@ def _limits(meta: Mapping[str, Any], metrics: Mapping[str, Mapping[str, Any]], d
             if rival is not None and rival.outcome == outcome:
                 rivals.setdefault(rival.name, []).append(f"`{key}`")
         said += [f"{name}, which is simpler, {phrase} by {', '.join(keys)}" for name, keys in rivals.items()]
+    warning = (details.get("memorisation") or {}).get("warning")
+    said += [str(warning).rstrip(".")] if warning else []
     for finding in details.get("checks") or []:
         if finding.get("level") != "ok":
             said.append(f"{finding['name'].replace('_', ' ')}: {finding['why']}")

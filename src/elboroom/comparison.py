@@ -31,6 +31,7 @@ __all__ = ["Picked", "compare", "table"]
 # key: (+1 more is better, -1 less, 0 neither; whether it is a mean over cells; whether it depends on how x is scaled)
 MEASURES: dict[str, tuple[int, bool, bool]] = {
     "bits_per_dim": (-1, True, True),
+    "bits_per_byte": (-1, True, False),
     "elbo_nats": (1, False, True),
     "log_likelihood_nats": (1, False, True),
     "rate_nats": (0, False, True),

@@ -159,7 +159,7 @@ def overfitting(record: Record) -> Finding | None:
         f"{key} was best at step {points[best][0]:,} and has since lost {_percent(lost)} of what it had gained, "
         f"while the training loss went on falling.{saved}"
     )
-    remedy = f"stop at step {points[best][0]:,} (--steps), --dropout 0.1, fewer --hidden units, or more data"
+    remedy = f"stop at step {points[best][0]:,} (--steps), --dropout 0.1, a smaller network, or more data"
     threshold = LOST[1] if level == "alarm" else LOST[0]
     return Finding("overfitting", level, lost, threshold, points[best][0], why, remedy)
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from elboroom.baselines.pca import PCA, rows_for_pca
 from elboroom.baselines.pixels import Independent
-from elboroom.core.abilities import Bounds, Decodes, Encodes
+from elboroom.core.abilities import Bounds, Continues, Decodes, Encodes
 from elboroom.core.batch import Batch
 from elboroom.core.errors import InputError
 from elboroom.core.model import Model
@@ -91,6 +91,10 @@ def evaluate(
     """
     if samples < 0:
         raise InputError(f"--samples {samples}: the number of draws is 1 or more")
+    if isinstance(model, Continues):
+        from elboroom.evaluate_text import evaluate_text
+
+        return evaluate_text(model, transform, spec, dataset, part=part, train=train, seed=seed, baselines=baselines)
     name = held_out(dataset, part)
     reader = Reader(dataset.parts[name], transform, model, seed)
     train = (dataset.parts.get("train") if train is None else train) if baselines else None

@@ -17,11 +17,18 @@ from elboroom import card, diagnose
 from elboroom.artifacts import files
 from elboroom.artifacts.run import RunFolder
 from elboroom.artifacts.tensors import save_tensors
+from elboroom.core.abilities import Attends, Continues
+from elboroom.data.text import TextTransform
 from elboroom.evaluate import Evaluation, evaluate, held_out
 from elboroom.inspect import manifold
+from elboroom.inspect_text import attention_arrays, excerpt
+from elboroom.pace import is_round
 from elboroom.sheets import Sheet, reconstruction_sheet, sample_sheet
+from elboroom.speed import generation_speed
+from elboroom.text_samples import text_sample
 
 if TYPE_CHECKING:
+    from elboroom.data.source import Dataset
     from elboroom.training import Event, Training
 
 __all__ = ["finish", "pages", "preview", "write_evaluation"]
@@ -49,6 +56,10 @@ def finish(training: Training, progress: Callable[[Event], None]) -> None:
     z = found.codes.get("z")
     if z is not None and z.shape[1] == 2 and spec.kind == "images":
         _picture(folder, "manifold.png", manifold(model, spec, codes=z).sheet())
+    if isinstance(model, Continues):
+        meta["speed"] = generation_speed(model, training.device)
+    if isinstance(model, Attends):
+        _attention(folder, model, training.dataset)
     meta.update(state="done", why="", step=training.done, took_s=round(training.took_s(), 3))
     for page in (folder.card, folder.report):  # of an earlier end: a kill from here on leaves them to be made again
         if page.is_file():
@@ -69,11 +80,24 @@ def pages(folder: RunFolder, progress: Callable[[Event], None] = lambda event: N
     write(folder.path)
 
 
-def preview(training: Training, epoch: int) -> None:
-    """Keep the sheet of samples of one epoch; the same draws of z at every epoch."""
-    spec = training.dataset.spec
-    if training.folder is not None:
-        sheet = sample_sheet(training.model, spec, seed=training.seed, epoch=epoch, discrete=spec.levels > 0)
+def preview(training: Training, epoch: int, over: bool) -> None:
+    """Keep samples as a sheet at epochs 0, 1, 2, 5, 10, 20, 50 ..., half way and at the end, or texts at such looks.
+
+    Always the same draws.
+    """
+    model, spec, seed = training.model, training.dataset.spec, training.seed
+    budget, step = training.meta["budget"], training.done
+    if training.folder is None:
+        return
+    if isinstance(model, Continues):
+        look = step // (budget.get("look_every") or budget["steps_per_epoch"])
+        if over or step == 0 or is_round(look):
+            text = text_sample(model, training.dataset, seed=seed, step=step)
+            files.write_text(training.folder.media(f"samples/step-{step:07d}.txt"), text)
+        return
+    epochs = -(-budget["steps"] // budget["steps_per_epoch"])
+    if over or epoch in {0, epochs // 2} or is_round(epoch):
+        sheet = sample_sheet(model, spec, seed=seed, epoch=epoch, discrete=spec.levels > 0)
         _picture(training.folder, f"samples/epoch-{epoch:04d}.png", sheet)
 
 
@@ -94,6 +118,17 @@ def write_evaluation(folder: RunFolder, found: Evaluation) -> None:
     columns = found.details.get("columns")
     if columns:
         files.write_text(folder.media("reconstruction.json"), json.dumps(columns))
+
+
+def _attention(folder: RunFolder, model: Attends, dataset: Dataset) -> None:
+    """Where the heads look in a short piece of held-out text: a picture, and the arrays the report draws it from."""
+    from elboroom.report.attention import Attention
+
+    assert isinstance(dataset.transform, TextTransform)
+    ids, said = excerpt(dataset)
+    arrays = attention_arrays(model, dataset.transform.tokenizer, ids, said=said)
+    files.write_text(folder.media("attention.svg"), Attention.of(arrays).svg())
+    files.write_bytes(folder.media("attention.npz"), _npz(arrays))
 
 
 def _picture(folder: RunFolder, name: str, sheet: Sheet | None) -> None:

@@ -365,3 +365,138 @@ def rewrite() -> Callable[..., None]:
         (run / name).write_text(json.dumps(held))
 
     return change
+
+
+# -- a text run --------------------------------------------------------------------------------------------------------
+
+PROMPT = "First Citizen:\nBefore we proceed any"
+FOLLOWS = """ further, hear me speak.
+
+All:
+Speak, speak.
+
+GLOUCESTER:
+Now, fair hope he is.
+Thanks, benever will I see this ring it for it is: the other died,
+To lie clouds that arguments to do it keep me from his face."""
+
+
+def sample_file(step: int, prompt: str, **texts: str) -> str:
+    """A file of samples as a run leaves it."""
+    parts = {"prompt": prompt, **{name.replace("_", " "): text for name, text in texts.items()}}
+    heads = [f"[{name}, {len(text)} characters]\n{text}" for name, text in parts.items()]
+    return "\n\n".join([f"Step {step:,}, seed 7.", *heads]) + "\n"
+
+
+def text_metrics() -> dict[str, Any]:
+    beside = (("uniform", 6.022, 0.0), ("byte frequencies", 4.829, 0.03), ("gzip", 3.096, None), ("xz", 2.518, None),
+              ("5-gram", 2.421, 0.055))  # fmt: skip
+    references = [
+        {"name": n, "value": v, "low": None if h is None else v - h, "high": None if h is None else v + h, "how": "so"}
+        for n, v, h in beside
+    ]
+    nats = [{k: v * math.log(2) if isinstance(v, float) else v for k, v in r.items()} for r in references]
+    unseen = {"name": "unseen text", "value": 40.0, "low": 28.0, "high": 52.0, "how": "8 sets"}
+    how = "every token but the first, windows of 256 tokens, each token after 128 or more; 64 blocks of 1,743 bytes"
+    text = {"n": 111539, "split": "test"}
+    found = {
+        "loss_nats_per_token": measure(1.583, 0.014, "nats per token", how, references=nats, **text),
+        "bits_per_byte": measure(2.2838, 0.02, "bits per byte", how, references=references, **text),
+        "perplexity": measure(4.87, 0.07, "tokens", "exp of the loss a token", **text),
+        "token_accuracy": measure(0.527, 0.004, "share", "the likeliest token came", **text),
+        "nano_loss_nats_per_token": measure(1.611, 0.012, "nats per token", "mean of 20 × 12 random windows", **text),
+        "memorised_share": {**measure(0.0, 0.0, "share", "pieces of 50 characters"), "high": 0.046, "n": 80},
+        "longest_copy_characters": {**measure(31.0, 0.0, "characters", "longest run"), "low": None, "high": None,
+                                    "references": [unseen], "split": "samples"},
+    }  # fmt: skip
+    share = {"name": "unseen text", "value": 0.0012, "low": 0.0, "high": 0.006}
+    found["memorised_share"].update(references=[share], split="samples")
+    return found
+
+
+def text_details() -> dict[str, Any]:
+    baselines = [dict(r) for r in text_metrics()["bits_per_byte"]["references"]]
+    baselines += [{"name": "xz alone", "value": 2.947, "low": None, "high": None, "how": "the held-out text by itself"}]
+    rng = np.random.default_rng(3)
+    contexts = [(1, 1), (2, 2), (3, 4), (5, 8), (9, 16), (17, 32), (33, 64), (65, 128), (129, 256)]
+    by_context = [
+        {"first": a, "last": b, "value": v, "low": v - 0.03, "high": v + 0.03}
+        for a, b in contexts
+        for v in (2.24 + 1.6 / b**0.75,)
+    ]
+    lengths = (8, 10, 12, 14, 16, 20, 24, 28, 32)
+    curve = [
+        {
+            "characters": n,
+            "samples": 0.9 * math.exp(-(n - 6) / 4) if n < 32 else 0.0,
+            "unseen": [0.9 * math.exp(-(n - 6) / (4 + d / 5)) if n < 28 else 0.0 for d in range(8)],
+        }
+        for n in lengths
+    ]
+    pieces = [(c, round(float(rng.exponential(2.2)) * (1.8 if c.isupper() else 1), 3)) for c in FOLLOWS]
+    return {
+        "text": {"tokenizer": "char", "window": 256, "tokens": 111539, "bytes": 111539, "bytes_per_token": 1.0,
+                 "whole": True},
+        "baselines": baselines,
+        "by_context": by_context,
+        "memorisation": {
+            "copied": False,
+            "warning": "",
+            "rule": "said where the longest copy has 50 characters or more and is over half as long again as any in "
+            "unseen text",
+            "longest": {"characters": 31, "before": "GLOUCESTER:\nNay, but ",
+                        "span": "I will not speak a word.\n\nKING ", "after": "EDWARD:\nThen thou"},
+            "unseen_longest": [31, 40, 28, 52, 44, 36, 39, 41],
+            "curve": curve,
+            "samples": "16 samples of 256 tokens, temperature 1, after 16 tokens of held-out text each",
+            "training_bytes": 1003854,
+        },
+        "sample": {"prompt": PROMPT, "pieces": pieces, "temperature": 1.0, "seed": 8123},
+        "checks": [{"name": "overfitting", "level": "ok", "value": 0.0, "threshold": 0.02, "since_step": None,
+                    "why": "valid/loss_nats ends 0 % of its gain above its best", "try": ""}],
+    }  # fmt: skip
+
+
+def write_text_history(folder: Path, rng: np.random.Generator, steps: int = 5000) -> None:
+    with (folder / "history.jsonl").open("w") as file:
+        for step in range(50, steps + 1, 50):
+            loss = 1.48 + 0.35 * math.exp(-step / 1800) + 2.2 * math.exp(-step / 180)
+            row = {"step": step, "epoch": round(step / 61, 6), "time_s": round(step * 0.18, 3)}
+            row["train/loss_nats"] = loss + rng.normal() * 0.03
+            if step % 250 == 0:
+                held = 1.575 + 0.3 * math.exp(-step / 1500) + 2.1 * math.exp(-step / 180)
+                row |= {"valid/loss_nats": held + rng.normal() * 0.006, "test/loss_nats": held + 0.01}
+            file.write(json.dumps(row) + "\n")
+
+
+def write_text_run(folder: Path) -> Path:
+    """A finished model of characters."""
+    rng = np.random.default_rng(2)
+    folder.mkdir(parents=True)
+    about = meta(folder.name)
+    about["model"], about["preset"], about["parameters"], about["step"] = "gpt", "", 803_328, 5000
+    about["settings"] = {"layers": 4, "heads": 4, "width": 128, "batch_size": 64, "lr": 0.001}
+    about["data"] |= {"name": "tinyshakespeare.txt", "source": "tinyshakespeare.txt"}
+    about["data"]["spec"] |= {"kind": "text", "shape": [256], "scale": "tokens", "levels": 65, "low": None,
+                              "high": None, "classes": []}  # fmt: skip
+    about["data"]["split"] = {"how": "by held-out spans", "counts": {"train": 3921, "test": 435}, "seed": 7}
+    about["budget"] = {"steps": 5000, "planned_steps": 5000, "steps_per_epoch": 61, "batch_size": 64}
+    about["kept"] = {"step": 4750, "epoch": 77.9, "measure": "valid/loss_nats", "value": 1.579}
+    about["command"] = "elboroom fit gpt tinyshakespeare.txt --window 256 --seed 7 --run runs/" + folder.name
+    about["speed"] = {"generation_tokens_per_s": 612.0, "bound_tokens_per_s": 8402.0, "weight_bytes": 3213312,
+                      "copy_bytes_per_s": 2.7e10, "threads": 2, "device": "cpu", "tokens": 245}  # fmt: skip
+    (folder / "run.json").write_text(json.dumps(about))
+    (folder / "metrics.json").write_text(json.dumps(text_metrics()))
+    (folder / "details.json").write_text(json.dumps(text_details()))
+    (folder / "media/samples").mkdir(parents=True)
+    early = "".join(rng.choice(list("abcdefgh ,\n"), 200))
+    for step, greedy, drawn in ((0, "e" * 200, early), (500, " the the" * 20, early), (5000, FOLLOWS, FOLLOWS[::-1])):
+        text = sample_file(step, PROMPT, greedy=greedy, temperature_1=drawn)
+        (folder / f"media/samples/step-{step:07d}.txt").write_text(text)
+    write_text_history(folder, rng)
+    return folder
+
+
+@pytest.fixture
+def text_run(tmp_path: Path) -> Path:
+    return write_text_run(tmp_path / "gpt-tinyshakespeare-1")

@@ -55,3 +55,11 @@ def test_a_phone_shows_nothing_past_its_right_edge(vae_run: Path, tmp_path: Path
     page = report.write(vae_run)
     wide = pixels(page, tmp_path, 600)
     assert (wide[:, 590:] == wide[0, -1]).all(), "the margin stays empty"
+
+
+@pytest.mark.slow
+def test_a_page_of_texts_keeps_its_margin_on_a_phone(text_run: Path, tmp_path: Path) -> None:
+    sample = text_run / "media/samples/step-0005000.txt"
+    sample.write_text(f"Step 5,000.\n\n[prompt, 1 characters]\nA\n\n[greedy, 240 characters]\n{'w' * 240}\n")
+    wide = pixels(report.write(text_run), tmp_path, 600)
+    assert (wide[:, 590:] == wide[0, -1]).all(), "long words are broken"

@@ -14,7 +14,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -25,51 +24,9 @@ import elboroom.report as report
 from elboroom.core.errors import InputError
 from elboroom.report.contents import read_run
 from elboroom.report.verdict import compared, verdict
+from pages import EVIL, Page, assert_loads_nothing
 
-VOID = {"meta", "img", "br", "link", "input", "hr"}
 Rewrite = Callable[[Path, str, Callable[[Any], Any]], None]
-
-
-class Page(HTMLParser):
-    """Elements with their attributes, and the text of the page; fails on tags that do not nest."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str]]] = []
-        self.open: list[str] = []
-        self.text = ""
-        self.feed(text)
-        self.close()
-        assert not self.open, f"never closed: {self.open}"
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, {k: v or "" for k, v in attrs}))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, {k: v or "" for k, v in attrs}))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open and self.open.pop() == tag, f"</{tag}> closes nothing"
-
-    def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] not in ("style", "script"):
-            self.text += data
-
-    def all(self, tag: str) -> list[dict[str, str]]:
-        return [attributes for name, attributes in self.elements if name == tag]
-
-
-def assert_loads_nothing(page: Page) -> None:
-    for tag, attributes in page.elements:
-        assert not [k for k in attributes if k.startswith("on")], f"{tag} has a handler"
-        assert "style" not in attributes, f"{tag} has a style of its own, which the policy forbids"
-        for name in ("src", "href", "srcset", "data", "action", "poster"):
-            address = attributes.get(name, "")
-            if tag != "object":
-                assert not address or address.startswith(("data:image/", "data:text/csv;", "#")), (tag, address[:60])
-    assert not {"iframe", "object", "embed", "link", "form", "base"} & {tag for tag, _ in page.elements}
 
 
 def test_the_page_is_one_file_that_loads_nothing(vae_run: Path) -> None:
@@ -364,9 +321,6 @@ def test_large_color_sheets_are_cut_to_whole_pictures_and_the_page_stays_small(v
 
 
 # -- data as enemy -----------------------------------------------------------------------------------------------------
-
-EVIL = ["<script>alert(1)</script>\"'><img src=x onerror=alert(1)>", "</style><script>alert(2)</script>--></title>",
-        "{{ 7*7 }}{% for x in y %} javascript:alert(1)", "a\x00b\nc\u202egpj.exe &lt;b&gt;"]  # fmt: skip
 
 
 @pytest.mark.parametrize("evil", EVIL)

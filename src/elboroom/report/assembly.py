@@ -15,9 +15,11 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from . import galleries, latent, measures, record, verdict
+from . import galleries, latent, measures, record, text, verdict
+from .attention_section import attention
 from .colors import style_sheet
 from .contents import Contents, read_run
+from .copying import context_and_copying
 from .curves import training
 from .figures import logo
 from .layout import Section
@@ -45,7 +47,8 @@ def report_html(folder: Path) -> str:
     glyph, color = STATES.get(contents.state, STATES["stopped"])
     return page(
         "page.html",
-        on_phones(pictures) + on_paper(contents.name, "report, run"),
+        on_phones(pictures) + on_paper(contents.name, "report, run") + "".join(s.rules for s in sections),
+        "".join(s.script for s in sections),
         name=shown_name(contents.name),
         title=verdict.title(contents),
         verdict=verdict.verdict(contents),
@@ -72,11 +75,15 @@ def _sections(contents: Contents) -> list[Section]:
     """The figures' sections in the order of the page; what a kind of run does not have is left out."""
     made = [
         training(contents),
+        text.standing(contents),
+        text.writing(contents),
+        context_and_copying(contents),
         galleries.reconstruction(contents),
         measures.by_column(contents),
         galleries.samples(contents),
         galleries.manifold(contents),
         latent.latent_code(contents),
+        attention(contents),
         measures.all_measures(contents),
     ]
     return [section for section in made if section is not None]
@@ -176,9 +183,9 @@ def on_paper(name: str, what: str) -> str:
     return f'@page{{@bottom-left{{content:"elboroom {what} {safe}";font:9pt sans-serif;color:#5f656f}}}}'
 
 
-def page(template: str, rules: str = "", **values: Any) -> str:
-    """A template with the house's style, script and policy; everything in `values` is escaped."""
-    style, script = style_sheet() + rules, (FOLDER / "page.js").read_text(encoding="utf-8")
+def page(template: str, rules: str = "", further: str = "", **values: Any) -> str:
+    """A template with the house's style, script and policy, and `further` script; everything in `values` is escaped."""
+    style, script = style_sheet() + rules, (FOLDER / "page.js").read_text(encoding="utf-8") + further
     own = f"style-src {_hash(style)}; script-src {_hash(script)}"
     policy = f"default-src 'none'; img-src data:; {own}; base-uri 'none'; form-action 'none'"
     return _environment().get_template(template).render(

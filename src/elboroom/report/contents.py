@@ -96,6 +96,10 @@ class Contents:
         """A sub-table of run.json, empty where it is missing."""
         return _table(self.meta.get(name))
 
+    def detail(self, name: str) -> dict[str, Any]:
+        """A sub-table of details.json, empty where it is missing."""
+        return _table(self.details.get(name))
+
 
 def read_run(path: Path) -> Contents:
     """All of a run folder that can be read; InputError where it is none."""

@@ -22,8 +22,10 @@ __all__ = [
     "Cell",
     "Figure",
     "Note",
+    "Run",
     "Section",
     "Table",
+    "Writing",
     "csv_uri",
     "data_table",
     "measured",
@@ -72,8 +74,24 @@ class Note:
 
 
 @dataclass
+class Run:
+    """Some characters of a text, shown alike."""
+
+    text: str
+    css: str = ""
+
+
+@dataclass
+class Writing:
+    """A text from data, set as it is."""
+
+    label: str
+    runs: list[Run]
+
+
+@dataclass
 class Figure:
-    """One numbered figure: drawings or pictures side by side, caption, and its numbers."""
+    """One numbered figure: drawings, pictures or texts side by side, caption, and its numbers."""
 
     caption: str
     summary: str = ""
@@ -85,6 +103,9 @@ class Figure:
     """Names of the rows of the one picture, evenly spaced beside it."""
     apart: bool = False
     """Sheets whose own pictures have gaps lie further from each other."""
+    texts: list[Writing] = field(default_factory=list)
+    side_by_side: bool = False
+    """Texts in two columns."""
     key: Markup | None = None
     table: Table | None = None
     csv: str = ""
@@ -108,6 +129,10 @@ class Section:
     """Plain sentences; also the reason where a figure could not be made."""
     full: bool = False
     """Tables as wide as the page, without a margin."""
+    rules: str = ""
+    """Style rules that only this section needs."""
+    script: str = ""
+    """Script that only this section needs; the section is complete without it."""
 
 
 def named(text: object, css: str = "") -> Cell:

@@ -106,8 +106,8 @@ def _width(low: float | None, high: float | None) -> float:
 
 def _short_unit(key: str, unit: str) -> str:
     """The unit beside a headline, left out where the label says it or the line has no room."""
-    short = "nats" if unit.startswith("nats") and key.endswith("_nats") else unit
-    return "" if key == "bits_per_dim" or len(short) > 10 else short
+    short = "nats" if unit.startswith("nats") and key.endswith("_nats") else _table_unit(unit)
+    return "" if key in ("bits_per_dim", "bits_per_byte") or len(short) > 10 else short
 
 
 def _ticks_note(references: list[tuple[str, float]], decimals: int | None, log: bool) -> str:

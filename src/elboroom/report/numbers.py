@@ -11,9 +11,9 @@ import datetime
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-__all__ = ["Form", "Parts", "beside", "column", "decimals_for", "parts", "written"]
+__all__ = ["Form", "Parts", "beside", "column", "decimals_for", "number", "parts", "written"]
 
 Form = Literal["number", "prose", "ratio", "share", "count", "time", "date", "size"]
 
@@ -43,6 +43,11 @@ class Parts:
         shown = self.interval and (f" ({self.interval})" if self.skewed else f" {self.interval}")
         gap = NARROW if self.unit == "%" else " "
         return f"{self.value}{shown}{gap if self.unit else ''}{self.unit}"
+
+
+def number(value: Any) -> float:
+    """A value from a file as a number; nan for whatever is none."""
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
 
 
 def written(

@@ -35,6 +35,7 @@
 
   for (const figure of document.querySelectorAll("figure[data-reading]")) {
     const reading = JSON.parse(figure.dataset.reading);
+    const name = reading.name ?? "epoch";
     const box = document.createElement("p");
     box.className = "reading";
     box.hidden = true;
@@ -57,11 +58,11 @@
       }
       const found = reading.series.map((s) => ({ ...s, i: known(s.y, at) })).filter((s) => s.i >= 0);
       found.sort((a, b) => b.y[b.i] - a.y[a.i]);
-      box.replaceChildren(`epoch ${words(Math.round(x * 100) / 100)}`);
+      box.replaceChildren(`${name} ${words(Math.round(x * 100) / 100)}`);
       for (const s of found) {
         const part = document.createElement("span");
         part.className = s.css + "-text";
-        part.textContent = `${s.name} ${words(s.y[s.i])}` + (s.i === at ? "" : ` (epoch ${words(Math.round(reading.x[s.i] * 100) / 100)})`);
+        part.textContent = `${s.name} ${words(s.y[s.i])}` + (s.i === at ? "" : ` (${name} ${words(Math.round(reading.x[s.i] * 100) / 100)})`);
         box.append(" · ", part);
       }
       box.hidden = false;

@@ -1,4 +1,4 @@
-"""Line charts of a run over epochs: one panel, drawn once for a wide page and once for a phone.
+"""Line charts of a run over epochs or steps: one panel, drawn once for a wide page and once for a phone.
 
 Raw thin, centred mean thick, baselines grey with their name and value, the kept epoch dashed, labels at the lines'
 ends pushed apart (LOOK section 5).
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from markupsafe import Markup
 
-from .numbers import written
+from .numbers import beside, written
 from .plots import Array, Axis, Canvas, centred_mean, spread, text_width, thinned, tick_texts
 
 __all__ = ["Level", "Panel", "Series", "drawn", "fall", "tail_start"]
@@ -25,14 +25,14 @@ FEWEST_FOR_MEAN = 20
 
 @dataclass
 class Series:
-    """One line: x in epochs, y as logged, and how it is shown."""
+    """One line: x in epochs or steps, y as logged, and how it is shown."""
 
     name: str
     css: str
     x: Array
     y: Array
     mean_width: float = 0.0
-    """Epochs the thick line is averaged over; 0 shows the values themselves thick."""
+    """Of x, what the thick line is averaged over; 0 shows the values themselves thick."""
     rings: bool = False
     """Drawn thin with open rings (the test set)."""
 
@@ -53,6 +53,8 @@ class Level:
 
     name: str
     value: float
+    decimals: int | None = None
+    """As the measure it stands beside is written."""
 
 
 @dataclass
@@ -66,7 +68,9 @@ class Panel:
     x_range: tuple[float, float] | None = None
     log: bool = False
     kept: float | None = None
-    """The epoch whose weights were kept."""
+    """Where along x the weights were kept."""
+    x_name: str = "epoch"
+    """What x counts."""
     frame: tuple[float, float, float, float] | None = None
     """x and y of the part that the next panel shows: x1, x2, y1, y2."""
     labelled: bool = True
@@ -87,7 +91,7 @@ class Panel:
         return (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
 
 
-def fall(series: Series) -> str:
+def fall(series: Series, x_name: str = "epoch") -> str:
     """The one-sentence summary of a line: "falls from 4.0 to 0.522 over 80 epochs, lowest at 72"."""
     good = np.flatnonzero(np.isfinite(series.y))
     if len(good) < 2:
@@ -99,7 +103,7 @@ def fall(series: Series) -> str:
     best, where = ("lowest", int(np.argmin(y))) if y[-1] <= y[0] else ("highest", int(np.argmax(y)))
     span = written(float(x[-1] - x[0]))
     at = written(round(float(x[where]), 2))
-    return f"{series.name} {word} from {first} to {last} over {span} epochs, {best} at {at}"
+    return f"{series.name} {word} from {first} to {last} over {span} {x_name}s, {best} at {at}"
 
 
 def tail_start(series: list[Series], levels: list[Level]) -> float | None:
@@ -116,7 +120,8 @@ def tail_start(series: list[Series], levels: list[Level]) -> float | None:
         if near.mean() > 0.5:
             begin = float(x[int(np.flatnonzero(near)[0])])
             middle = float(x[0] + (x[-1] - x[0]) / 2)
-            tidy = math.ceil(max(begin, float(x[0]) + (x[-1] - x[0]) / 10) - 1e-9)
+            unit = max(1.0, 10.0 ** math.floor(math.log10((x[-1] - x[0]) / 20)))
+            tidy = unit * math.ceil(max(begin, float(x[0]) + (x[-1] - x[0]) / 10) / unit - 1e-9)
             return tidy if tidy <= middle else min(begin, middle)
     return None
 
@@ -137,7 +142,7 @@ def drawn(panel: Panel, width: float, height: float, summary: str) -> Markup:
     x_axis = Axis(x_low, x_high, left, width - right)
     canvas.text(0, 12, panel.title, "chart-title")
     canvas.text(0, 28, panel.note, "chart-note")
-    _axes(canvas, x_axis, y_axis, list(zip(ticks, texts, strict=True)))
+    _axes(canvas, x_axis, y_axis, list(zip(ticks, texts, strict=True)), panel.x_name)
     _levels(canvas, panel, x_axis, y_axis)
     for series in panel.series:
         _line(canvas, series, x_axis, y_axis, panel.labelled)
@@ -153,7 +158,7 @@ def drawn(panel: Panel, width: float, height: float, summary: str) -> Markup:
     return canvas.svg(summary, "panel", plot)
 
 
-def _axes(canvas: Canvas, x_axis: Axis, y_axis: Axis, ticks: list[tuple[float, str]]) -> None:
+def _axes(canvas: Canvas, x_axis: Axis, y_axis: Axis, ticks: list[tuple[float, str]], x_name: str) -> None:
     for value, text in ticks:
         y = y_axis(value)
         canvas.line(x_axis.start, y, x_axis.end, y, "grid")
@@ -161,18 +166,22 @@ def _axes(canvas: Canvas, x_axis: Axis, y_axis: Axis, ticks: list[tuple[float, s
     base = y_axis.start
     canvas.line(x_axis.start, base, x_axis.end, base, "axis")
     x_ticks = x_axis.ticks(max(3, int((x_axis.end - x_axis.start) / 36)))
+    if any(len(text) > 4 for text in tick_texts(x_ticks)):
+        x_ticks = x_axis.ticks(max(3, int((x_axis.end - x_axis.start) / 64)))
     for value, text in zip(x_ticks, tick_texts(x_ticks), strict=True):
         x = x_axis(value)
         canvas.line(x, base, x, base + 4, "axis")
         canvas.text(x, base + 17, text, "tick", "middle")
-    canvas.text(x_axis.end, base + 32, "epoch", "tick", "end")
+    canvas.text(x_axis.end, base + 32, x_name, "tick", "end")
 
 
 def _levels(canvas: Canvas, panel: Panel, x_axis: Axis, y_axis: Axis) -> None:
     """Grey lines with their labels above them at the right end, apart from each other."""
     taken: list[tuple[bool, float]] = []
+    if panel.kept is not None and x_axis.holds(panel.kept):
+        taken = [(True, y_axis.end + 5), (False, y_axis.end + 5)]  # the name of the kept step stands there
     for level in (v for v in panel.levels if y_axis.holds(v.value)):
-        at, text = y_axis(level.value), f"{level.name} {written(level.value)}"
+        at, text = y_axis(level.value), f"{level.name} {beside(level.value, level.decimals)}"
         canvas.line(x_axis.start, at, x_axis.end, at, "base-line")
         right, y = _level_place(panel, x_axis, y_axis, at, text_width(text, 11), taken)
         taken.append((right, y))
@@ -229,7 +238,7 @@ def _boundaries(canvas: Canvas, panel: Panel, x_axis: Axis, y_axis: Axis) -> Non
     if panel.kept is not None and x_axis.holds(panel.kept):
         x = x_axis(panel.kept)
         canvas.line(x, y_axis.end, x, y_axis.start, "dash")
-        text = f"kept: epoch {written(round(panel.kept, 2))}"
+        text = f"kept: {panel.x_name} {written(round(panel.kept, 2))}"
         before = x - text_width(text, 12) > x_axis.start
         canvas.text(x + (-6 if before else 6), y_axis.end + 9, text, "label halo", "end" if before else "start")
         for series in panel.series[:1]:

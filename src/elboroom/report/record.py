@@ -100,6 +100,8 @@ def _shape_text(spec: dict[str, Any]) -> str:
         channels = {1: "grey", 3: "colour"}.get(shape[0], f"{shape[0]} channels")
         levels = f", {spec['levels']} levels" if spec.get("levels") else ""
         return f"images, {shape[2]} × {shape[1]} pixels, {channels}{levels}"
+    if spec.get("kind") == "text" and len(shape) == 1:
+        return f"text, windows of {shape[0]:,} tokens, {spec.get('levels') or 'no'} different ones"
     masked = ", some cells missing" if spec.get("masked") else ""
     size = " × ".join(f"{n:,}" for n in shape if isinstance(n, int))
     return f"{spec.get('kind', 'data')}, {size} {'columns' if spec.get('kind') == 'table' else 'values'}{masked}"

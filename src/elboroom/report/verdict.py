@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from . import text
 from .contents import Contents, entries
 from .measures import latent_width
 from .names import shown_name
@@ -20,8 +21,8 @@ from .words import article, measure, plural
 __all__ = ["Rival", "compared", "state_sentence", "title", "verdict"]
 
 MOST_WORDS = 50
-MAIN = ("bits_per_dim", "loss_nats_per_token", "elbo_nats", "reconstruction_bce", "reconstruction_mse")
-NO_RIVALS = ("floor", "uniform", "real against real", "elbo", "chance", "noise")
+MAIN = ("bits_per_dim", "bits_per_byte", "loss_nats_per_token", "elbo_nats", "reconstruction_bce", "reconstruction_mse")
+NO_RIVALS = ("floor", "uniform", "real against real", "elbo", "chance", "noise", "unseen text")
 """References that bound a measure or stand for knowing nothing; beating them is no news."""
 RIVALS = (
     ("independent ", "the best model that treats every {} alone"),
@@ -30,6 +31,8 @@ RIVALS = (
     ("PCA, ", "PCA with {}s"),
     ("x itself", "distance in the data itself"),
     ("largest class", "always naming the largest class"),
+    ("byte frequencies", "the frequencies of single bytes"),
+    ("commonest token", "always naming the commonest token"),
 )
 """How the references of metrics.json are called inside a sentence: start of the name, phrase with its rest."""
 UNSEEN = {"test": "{} it has not seen", "valid": "{} it was not trained on", "train": "{} it was trained on"}
@@ -46,10 +49,13 @@ class Rival:
 
 
 def title(contents: Contents) -> str:
-    """ "A VAE with 20 latent dimensions on mnist"."""
+    """ "A VAE with 20 latent dimensions on mnist", "A GPT with 0.8 million parameters on grimm.txt"."""
     name = model_name(contents)
-    width = latent_width(contents)
+    width, weights = latent_width(contents), contents.meta.get("parameters")
     code = f" with {plural(width, 'latent dimension')}" if width else ""
+    if text.is_text(contents) and isinstance(weights, int) and weights > 0:
+        size = f"{weights / 1e6:.1f} million" if 1e5 <= weights < 1e6 else written(weights, form="prose")
+        code = f" with {size} parameters"
     return f"{article(name)} {name}{code} on {shown_name(contents.data.get('name') or 'unnamed data')}"
 
 
@@ -66,7 +72,10 @@ def verdict(contents: Contents) -> str:
     sentences = [s for s in (state_sentence(contents), _main_sentence(contents)) if s]
     if not contents.metrics:
         sentences.append(_unmeasured(contents))
-    sentences += [*_simpler_wins(contents), _code_sentence(contents), *_simpler_loses(contents)]
+    if text.is_text(contents):
+        sentences += [_overfitting(contents), _copying(contents)]
+    else:
+        sentences += [*_simpler_wins(contents), _code_sentence(contents), *_simpler_loses(contents)]
     said: list[str] = []
     for sentence in sentences:
         if sentence and len(" ".join([*said, sentence]).split()) <= MOST_WORDS:
@@ -103,6 +112,8 @@ def _main_sentence(contents: Contents) -> str:
     if not key:
         return ""
     found = contents.metrics[key]
+    if key == "bits_per_byte":
+        return _code_length(found)
     many, _, value = _nouns(contents)
     amount = written(found["value"], found.get("low"), found.get("high"))
     seen = UNSEEN.get(str(found.get("split")), "{} of other data").format(many)
@@ -117,6 +128,49 @@ def _main_sentence(contents: Contents) -> str:
         told = f"It rebuilds {seen} with {amount}{unit} a {value}"
     rival = compared(key, found)
     return f"{told}{_against(key, found, rival) if rival else ''}."
+
+
+def _code_length(found: dict[str, Any]) -> str:
+    """Bits for each byte, against the two cheapest ways that need no network."""
+    own = float(found["value"])
+    seen = UNSEEN.get(str(found.get("split")), "{} of other data").format("text")
+    told = f"It needs {written(own, found.get('low'), found.get('high'))} bits for each byte of {seen}"
+    rivals = _rivals(found, 1.0)[:2]
+    if not rivals:
+        return f"{told}."
+    decimals = decimals_for(own, found.get("low"), found.get("high"))
+    outcomes = [_outcome(found, r, 1.0) for r in rivals]
+    names = [_rival_phrase(str(r["name"])) for r in rivals]
+    values = [beside(float(r["value"]), decimals) for r in rivals]
+    shares = [_percent(1 - own / float(r["value"])) for r in rivals]
+    if outcomes[0] == "wins":
+        others = [f", {n} too with {v}" for n, v, o in zip(names, values, outcomes, strict=True) if o == "wins"][1:]
+        return f"{told}; {names[0]} does better with {values[0]}{''.join(others)}."
+    if outcomes[0] == "same":
+        return f"{told}, which cannot be told apart from {names[0]} ({values[0]})."
+    listed = [f"{share} less than {name} ({value})" for share, name, value in zip(shares, names, values, strict=True)]
+    return f"{told}: {' and '.join(listed)}."
+
+
+def _overfitting(contents: Contents) -> str:
+    """Only where there is some."""
+    for check in entries(contents.details.get("checks")):
+        if isinstance(check, dict) and check.get("name") == "overfitting" and check.get("level") in ("warn", "alarm"):
+            step = check.get("since_step")
+            return f"It overfits from step {step:,} on." if isinstance(step, int) else "It overfits."
+    return ""
+
+
+def _copying(contents: Contents) -> str:
+    """The longest run of a sample that stands in the training text, beside that of text the model never saw."""
+    found = contents.metrics.get("longest_copy_characters", {})
+    if not _finite(found.get("value")):
+        return ""
+    unseen = [r["value"] for r in entries(found.get("references")) if isinstance(r, dict) and _finite(r.get("value"))]
+    real = f"; real unseen text has {unseen[0]:.0f}" if unseen else ""
+    run = f"its longest run found in the training text is {found['value']:.0f} characters{real}"
+    copies = contents.detail("memorisation").get("copied") is True
+    return f"It {'copies' if copies else 'does not copy'}: {run}."
 
 
 def _against(key: str, found: dict[str, Any], rival: Rival) -> str:
@@ -143,27 +197,38 @@ def _decimals(difference: float) -> int:
 
 def _rival_phrase(name: str) -> str:
     """A reference's name inside a sentence."""
-    text = shown_name(name)
+    shown = shown_name(name)
     for start, phrase in RIVALS:
-        if text.startswith(start):
-            return phrase.format(text[len(start) :].strip().removesuffix("s"))
-    return text
+        if shown.startswith(start):
+            return phrase.format(shown[len(start) :].strip().removesuffix("s"))
+    return f"counting {shown}s" if shown.endswith("-gram") else shown
 
 
 def compared(key: str, found: dict[str, Any]) -> Rival | None:
     """The best simpler thing, and whether the intervals tell the two apart."""
     better = measure(key).better
-    listed = [r for r in entries(found.get("references")) if isinstance(r, dict) and _finite(r.get("value"))]
-    listed = [r for r in listed if not any(word in str(r.get("name")).lower() for word in NO_RIVALS)]
-    if not listed or better not in ("less", "more") or not _finite(found.get("value")):
+    if better not in ("less", "more") or not _finite(found.get("value")):
         return None
     sign = 1.0 if better == "less" else -1.0
-    best = min(listed, key=lambda r: sign * float(r["value"]))
-    mine, theirs = _ends(found), _ends(best)
-    outcome = "same"
+    listed = _rivals(found, sign)
+    if not listed:
+        return None
+    return Rival(str(listed[0]["name"]), float(listed[0]["value"]), _outcome(found, listed[0], sign))
+
+
+def _rivals(found: dict[str, Any], sign: float) -> list[dict[str, Any]]:
+    """What is simpler, the best first; `sign` 1 where less is better."""
+    listed = [r for r in entries(found.get("references")) if isinstance(r, dict) and _finite(r.get("value"))]
+    listed = [r for r in listed if not any(word in str(r.get("name")).lower() for word in NO_RIVALS)]
+    return sorted(listed, key=lambda r: sign * float(r["value"]))
+
+
+def _outcome(found: dict[str, Any], other: dict[str, Any], sign: float) -> str:
+    """What became of the other one: "wins", "loses", or "same" where the intervals meet."""
+    mine, theirs = _ends(found), _ends(other)
     if mine[1] < theirs[0] or theirs[1] < mine[0]:
-        outcome = "loses" if sign * float(found["value"]) < sign * float(best["value"]) else "wins"
-    return Rival(str(best["name"]), float(best["value"]), outcome)
+        return "loses" if sign * float(found["value"]) < sign * float(other["value"]) else "wins"
+    return "same"
 
 
 def _ends(entry: dict[str, Any]) -> tuple[float, float]:
