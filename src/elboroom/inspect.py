@@ -8,6 +8,7 @@ codes of held-out data instead. Left to right the first dimension grows, bottom 
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from elboroom.core.abilities import Bounds, Decodes, Encodes, Samples
 from elboroom.core.errors import Unable
 from elboroom.core.model import Model
 from elboroom.core.spec import Spec
+from elboroom.outputs import Result
 from elboroom.sheets import Sheet, colours, gap_of, grid, shown, zoom
 
 if TYPE_CHECKING:
@@ -94,6 +96,15 @@ class Inspection:
         elif self.units is not None:
             x = self.units.reshape(x.shape)
         return {"z": self.z.reshape(-1, self.z.shape[-1]), "x": x}
+
+    def forms(self) -> dict[str, Callable[[], bytes]]:
+        """The endings of files that hold the pictures, and what makes them."""
+        return {".png": self.png, ".svg": lambda: self.svg().encode()}
+
+    def result(self, ending: str) -> Result:
+        """The arrays, for every other ending."""
+        arrays = self.arrays()
+        return Result(name="x", values=arrays["x"], beside={"z": arrays["z"]}, columns=self.spec.columns)
 
     def _column_value(self, j: int) -> float:
         if self.kind == "manifold":

@@ -39,30 +39,28 @@ class Evaluate(Verb):
 
 
 class Inspect(Verb):
-    """A picture of what flows inside: the manifold of a code of two dimensions."""
+    """What flows inside: the manifold of a code; the attention of a model of text, and its block with its matrices."""
 
     def flags(self, parser: Parser, words: list[str]) -> None:
         parser.add_argument("RUN", type=Path, help="a run folder")
-        parser.add_argument("DATA", nargs="?", help="data to show on it")
+        parser.add_argument("DATA", nargs="?", help="data to show on it (default: held-out data of the run)")
         parser.add_argument("--text", metavar="T", help="a text, for models of text")
-        flags.add_out(parser, "a picture, ending in .png")
+        parser.add_argument("--layer", type=whole(1), metavar="N", help="of the head that is drawn large (default 1)")
+        parser.add_argument("--head", type=whole(1), metavar="N", help="its number in that layer (default 1)")
+        flags.add_out(parser, "a picture (.png .svg), for text also a page (.html), or arrays (.npz .npy .csv ...)")
 
     def run(self, args: argparse.Namespace) -> Answer:
         from elboroom import outputs
         from elboroom.run import load
 
-        if args.text is not None:
-            raise Unable("no model of this version reads text; `elboroom models` lists what each can do")
-        outputs.check(args.out, force=args.force)
-        run = load(args.RUN)
-        found = run.inspect(args.DATA)
-        written = {".png": lambda: found.png(), ".svg": lambda: found.svg().encode()}.get(args.out.suffix.lower())
-        if written is not None:
-            outputs.write_bytes(args.out, written(), force=args.force)
+        ending = args.out.suffix.lower()
+        (outputs.check_page if ending == ".html" else outputs.check)(args.out, force=args.force)
+        found = load(args.RUN).inspect(args.DATA, text=args.text, layer=args.layer, head=args.head)
+        drawn = found.forms().get(ending)
+        if drawn is not None:
+            outputs.write_bytes(args.out, drawn(), force=args.force)
         else:
-            arrays = found.arrays()
-            result = outputs.Result(name="x", values=arrays["x"], beside={"z": arrays["z"]}, columns=run.spec.columns)
-            outputs.write(args.out, result, force=args.force)
+            outputs.write(args.out, found.result(ending), force=args.force)
         return Answer(
             document={"run": str(args.RUN), "out": str(args.out), "kind": found.kind, "caption": found.caption},
             text=f"{args.out}\n{found.caption}",
