@@ -161,7 +161,12 @@ def export(run: Run, form: str, path: Path, *, force: bool = False) -> Path:
 def _write_weights(run: Run, place: Path) -> None:
     tensors = {**run.model.state_dict(), **{f"data.{k}": v for k, v in run.transform.state_dict().items()}}
     if place.is_dir():
-        save_tensors(place / "weights.safetensors", tensors, new=True)
+        from elboroom.gpt2_weights import is_gpt2, write_gpt2
+
+        if is_gpt2(run):
+            write_gpt2(run, place)
+        else:
+            save_tensors(place / "weights.safetensors", tensors, new=True)
         write_json(place / "run.json", run.meta)
         card = run.path / "card.md"
         if card.is_file():

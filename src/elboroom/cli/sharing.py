@@ -1,15 +1,16 @@
-"""`report` and `export`: a run for others to read and to use."""
+"""`report`, `export` and `import`: a run for others to read and to use, and the weights of others as a run."""
 
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 
 from elboroom.cli import flags
 from elboroom.cli.parser import Parser, one_of
 from elboroom.cli.verbs import Answer, Verb
 
-__all__ = ["Export", "Report"]
+__all__ = ["Export", "Import", "Report"]
 
 
 class Report(Verb):
@@ -50,3 +51,23 @@ class Export(Verb):
 
         out = export(load(args.RUN), args.format, args.out, force=args.force)
         return Answer(document={"run": str(args.RUN), "format": args.format, "out": str(out)}, text=str(out))
+
+
+class Import(Verb):
+    """A GPT-2 style folder (config.json, model.safetensors, tokenizer) as a run that generates and can be measured."""
+
+    def flags(self, parser: Parser, words: list[str]) -> None:
+        self.words = words
+        parser.add_argument("FOLDER", type=Path, help="holds config.json, model.safetensors and the tokenizer's files")
+        parser.add_argument("--run", required=True, type=Path, metavar="DIR", help="the run folder to make")
+        flags.add_force(parser)
+
+    def run(self, args: argparse.Namespace) -> Answer:
+        from elboroom.gpt2_weights import import_gpt2
+
+        command = shlex.join(["elboroom", "import", *self.words])
+        made = import_gpt2(args.FOLDER, args.run, force=args.force, command=command)
+        parameters, reading = made.meta["parameters"], made.meta["data"]["reading"]
+        document = {"run": str(args.run), "state": made.meta["state"], "parameters": parameters}
+        said = f"{parameters:,} parameters, tokenizer {reading['tokenizer']}, context {reading['window']:,}"
+        return Answer(document=document, text=f"{args.run}: {said}")
