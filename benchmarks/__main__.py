@@ -18,6 +18,14 @@ RECIPES = (
     "p2_vae_epoch",
     "a1_autoencoder",
     "course_mlp",
+    "d2_reverse",
+    "d4_gpt2_weights",
+    "p13_sliding_attention",
+    "p10_gpt_training",
+    "p12_generation_10m",
+    "d4_shakespeare",
+    "p11_generation_124m",
+    "d4b_shakespeare",
     "a5_vae_bits",
 )
 README = Path(__file__).parent / "README.md"

@@ -51,6 +51,25 @@ class Work:
         steps = examples / batch
         return cls(operations, examples * layers[0][0] + steps * parameters * 4 * 6)
 
+    @classmethod
+    def of_gpt(cls, layers: int, width: int, vocabulary: int, window: int, rows: int) -> Work:
+        """One step of training a transformer by Adam, its head tied to the embedding.
+
+        A block's matrices hold 12 width^2 numbers; forward takes 2 operations a number and token, the two gradients
+        as many each. Causal attention takes 2 window width operations a token and layer for scores and values
+        together, and twice that for their gradients. Every parameter and its two moments are read and written once.
+        """
+        matrices = 12 * layers * width**2 + vocabulary * width
+        operations = 3 * rows * window * (2 * matrices + 2 * layers * window * width)
+        return cls(operations, (matrices + window * width) * 4 * 6)
+
+    @classmethod
+    def of_next_token(cls, layers: int, width: int, vocabulary: int, read: float, bytes_each: int) -> Work:
+        """One more token of one text after `read` ones whose keys and values are kept: every weight is read once."""
+        matrices = 12 * layers * width**2 + vocabulary * width
+        kept = 2 * layers * width * read
+        return cls(2 * matrices + 2 * kept, (matrices + kept) * bytes_each)
+
     def floor(self, rates: Rates, precision: str) -> dict[str, float]:
         """Seconds by operations and by bytes; the floor is the larger."""
         rate = rates.bf16_gflops if precision == "bf16" else rates.fp32_gflops

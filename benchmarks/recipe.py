@@ -16,7 +16,19 @@ from benchmarks import environments, floors, images
 from benchmarks.record import Result, median_of_ratios
 from benchmarks.rounds import Contestant, Pace, Track, environment, race
 
-__all__ = ["Comparison", "Options", "Race", "engine", "fit", "history", "peer", "round_off"]
+__all__ = [
+    "Comparison",
+    "Options",
+    "Race",
+    "compare",
+    "elboroom",
+    "engine",
+    "fit",
+    "history",
+    "peer",
+    "round_off",
+    "track_words",
+]
 
 
 @dataclass(frozen=True)
@@ -36,6 +48,10 @@ class Options:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
+    def pace(self, batch: int = 256) -> Pace:
+        """Of a worker that works alone; see `rounds.alone`."""
+        return Pace(batch=batch, threads=self.threads, device=self.device, pinned=not self.short)
+
     def images(self) -> images.Images:
         """The set the recipe measures on."""
         return images.digits() if self.short else images.mnist()
@@ -53,15 +69,12 @@ def fit(options: Options, folder: Path, words: Iterable[object]) -> tuple[str, d
 
     Run folders are named relative to `folder`, so the command holds no path of this machine.
     """
-    call = [
-        "fit",
-        *(str(word) for word in words),
-        "--threads",
-        str(options.threads),
-        "--device",
-        options.device,
-        "--json",
-    ]
+    return elboroom(options, folder, ["fit", *words, "--threads", options.threads, "--device", options.device])
+
+
+def elboroom(options: Options, folder: Path, words: Iterable[object]) -> tuple[str, Any]:
+    """Any verb with --json, likewise."""
+    call = [*(str(word) for word in words), "--json"]
     done = subprocess.run(
         [sys.executable, "-m", "elboroom", *call],
         cwd=folder,
@@ -73,8 +86,7 @@ def fit(options: Options, folder: Path, words: Iterable[object]) -> tuple[str, d
     command = shlex.join(["elboroom", *call])
     if done.returncode:
         raise RuntimeError(f"{command}\nended with {done.returncode}: {(done.stderr or '')[-2000:]}")
-    document: dict[str, Any] = json.loads(done.stdout)
-    return command, document
+    return command, json.loads(done.stdout)
 
 
 def history(run: Path) -> list[dict[str, Any]]:
@@ -126,7 +138,7 @@ class Race:
         examples = len(data.train)
         tracks = race(present, data.save(scratch / "data"), self.pace, scratch / "logs", per=examples)
         for pair in self.comparisons:
-            self._compare(pair, tracks, result)
+            compare(result, tracks, pair, "seconds an epoch")
         result.commands = [who.command() for who in present]
         result.details["pace"] = asdict(self.pace)
         result.details["contestants"] = {name: self._words(track) for name, track in tracks.items()}
@@ -139,26 +151,32 @@ class Race:
             }
         return tracks
 
-    def _compare(self, pair: Comparison, tracks: dict[str, Track], result: Result) -> None:
-        measure = f"seconds an epoch: {pair.ours} / {pair.theirs}"
-        absent = [name for name in (pair.ours, pair.theirs) if name not in tracks]
-        if absent:
-            result.add(measure, None, "x", pair.goal, how=f"{' and '.join(absent)} did not run")
-            return
-        ours, theirs = tracks[pair.ours].seconds, tracks[pair.theirs].seconds
-        middle, low, high = median_of_ratios(ours, theirs)
-        how = f"median of {len(ours)} ratios of neighbouring turns, with quartiles"
-        result.add(measure, round_off(middle), "x", pair.goal, low=round_off(low), high=round_off(high), how=how)
-
     @staticmethod
     def _words(track: Track) -> dict[str, Any]:
-        ready = {k: v for k, v in track.ready.items() if k != "ready"}
-        return {
-            "seconds_an_epoch": [round_off(s) for s in track.seconds],
-            "warm_up_s": [round_off(s) for s in track.warm_up],
-            "start": {k: round_off(v) if isinstance(v, float) else v for k, v in ready.items()},
-            "held_out": track.finished,
-        }
+        return {**track_words(track, "seconds_an_epoch"), "held_out": track.finished}
+
+
+def compare(result: Result, tracks: dict[str, Track], pair: Comparison, what: str) -> None:
+    """A row with the median of the ratios of two contestants' turns; without a value where one of them did not run."""
+    measure = f"{what}: {pair.ours} / {pair.theirs}"
+    absent = [name for name in (pair.ours, pair.theirs) if name not in tracks]
+    if absent:
+        result.add(measure, None, "x", pair.goal, how=f"{' and '.join(absent)} did not run")
+        return
+    ours, theirs = tracks[pair.ours].seconds, tracks[pair.theirs].seconds
+    middle, low, high = median_of_ratios(ours, theirs)
+    how = f"median of {len(ours)} ratios of neighbouring turns, with quartiles"
+    result.add(measure, round_off(middle), "x", pair.goal, low=round_off(low), high=round_off(high), how=how)
+
+
+def track_words(track: Track, seconds: str) -> dict[str, Any]:
+    """What a contestant did and said of itself; `seconds` is the name of its turns' times."""
+    ready = {k: v for k, v in track.ready.items() if k != "ready"}
+    return {
+        seconds: [round_off(s) for s in track.seconds],
+        "warm_up_s": [round_off(s) for s in track.warm_up],
+        "start": {k: round_off(v) if isinstance(v, float) else v for k, v in ready.items()},
+    }
 
 
 def held_out(track: Track, name: str) -> list[float]:

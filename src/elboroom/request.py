@@ -158,6 +158,7 @@ class Request:
         steps = self.budget["steps"] or self.budget["epochs"] * per_epoch
         if self.budget["minutes"]:
             steps = int(self.budget["minutes"] * 60 / max(eager_seconds(costs, 1), 1e-6))
+        budget["planned_steps"] = max(1, steps)  # what a trial measures progress by
         decided, why = chosen(self.runtime, costs, steps, type(training.model).precision)
         meta["runtime"] = decided.to_json()
         meta["choices"].update(why)
