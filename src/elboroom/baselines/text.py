@@ -157,11 +157,11 @@ def stored(held: Bytes, train: Bytes) -> list[Stored]:
 
 def _packed(held: bytes, train: Bytes) -> list[Stored]:
     """Compressors, after the training text and alone: all runs side by side, for zlib and lzma let threads run."""
-    befores = {name: train[-most:].tobytes() if len(train) else b"" for name, (_, most) in COMPRESSORS.items()}
+    contexts = {name: train[-most:].tobytes() if len(train) else b"" for name, (_, most) in COMPRESSORS.items()}
     jobs = {
         (name, kind): (size, data)
         for name, (size, _) in reversed(COMPRESSORS.items())  # the slow one first
-        for kind, data in (("both", befores[name] + held), ("before", befores[name]), ("alone", held))
+        for kind, data in (("both", contexts[name] + held), ("before", contexts[name]), ("alone", held))
         if data
     }
     with ThreadPoolExecutor(2) as pool:
@@ -170,10 +170,10 @@ def _packed(held: bytes, train: Bytes) -> list[Stored]:
         Stored(
             name,
             8.0 * (sizes[name, "both"] - sizes[name, "before"]),
-            f"what the held-out text adds after {_amount(len(befores[name]), len(train))}",
+            f"what the held-out text adds after {_amount(len(contexts[name]), len(train))}",
         )
         for name in COMPRESSORS
-        if befores[name]
+        if contexts[name]
     ]
     alone = [Stored(f"{name} alone", 8.0 * sizes[name, "alone"], "the held-out text by itself") for name in COMPRESSORS]
     return after + alone
