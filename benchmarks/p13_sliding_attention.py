@@ -128,7 +128,7 @@ def worker(options: Options, result: Result, patterns: list[str], tokens: int, t
     )
     pace = Pace(turns=turns, batch=1, threads=options.threads, device=options.device, pinned=not options.short)
     scratch = options.scratch(result.name)
-    command = f"{who.command()} --turns {turns}"
+    command = f"{who.command()} --turns {turns + 1}"
     result.commands += [] if command in result.commands else [command]
     return alone(who, scratch, pace, scratch / "logs" / f"{who.name}.log")
 

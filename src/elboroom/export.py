@@ -27,6 +27,7 @@ from elboroom.core.errors import InputError, Unable, nearest
 from elboroom.core.model import Model
 from elboroom.core.spec import Spec
 from elboroom.data.transforms import Transform, image_transform
+from elboroom.gpt2_weights import is_gpt2, write_gpt2
 
 if TYPE_CHECKING:
     from elboroom.run import Run
@@ -161,8 +162,6 @@ def export(run: Run, form: str, path: Path, *, force: bool = False) -> Path:
 def _write_weights(run: Run, place: Path) -> None:
     tensors = {**run.model.state_dict(), **{f"data.{k}": v for k, v in run.transform.state_dict().items()}}
     if place.is_dir():
-        from elboroom.gpt2_weights import is_gpt2, write_gpt2
-
         if is_gpt2(run):
             write_gpt2(run, place)
         else:

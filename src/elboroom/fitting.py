@@ -210,7 +210,10 @@ def _start_from(training: Training, other: str | Path) -> None:
 def same_data(meta: dict[str, Any], source: Any) -> Dataset:
     saved = meta["data"]
     if source is None and not saved["source"]:
-        raise InputError("this run was fitted on data in memory; pass the same data: run.resume(source=X)")
+        raise InputError(
+            f"{meta['name']} holds no path of its data, which were given from memory, or its weights were imported; "
+            "name data: elboroom evaluate RUN DATA, or run.resume(source=X) with the same data"
+        )
     reading, seed = Reading.from_json(saved["reading"]), saved["split"]["seed"]
     tokenizer = saved_tokenizer(saved)  # not learnt anew, nor read from a file that may be gone
     dataset = read(saved["source"] if source is None else source, reading, seed=seed, tokenizer=tokenizer)

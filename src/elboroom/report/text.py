@@ -73,6 +73,8 @@ def _decimals(found: dict[str, Any]) -> int | None:
 
 
 def _against(own: float, other: float) -> str:
+    if other <= 0:
+        return ""  # a text so repetitive that a compressor needs nothing more for it
     share = own / other - 1
     if abs(share) < 0.005:
         return "as much"
