@@ -13,6 +13,7 @@ import torch
 import torch.distributed
 import torch.multiprocessing
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from elboroom.core.phase import Phase
 from elboroom.engine.probe import cost_of
@@ -196,6 +197,23 @@ def test_a_draw_whose_probability_depends_on_data_is_refused() -> None:
     graph = trace(lambda p: (torch.bernoulli(p),), [torch.rand(4)])
     with pytest.raises(RuntimeError, match="rand_like"):
         lift_draws(graph)
+
+
+def test_attention_that_drops_nothing_is_no_draw() -> None:
+    from elboroom.engine.trace import lift_draws
+
+    def attended(q: Tensor) -> tuple[Tensor]:
+        return (F.scaled_dot_product_attention(q, q, q, is_causal=True) + torch.randn_like(q),)
+
+    q = torch.randn(1, 2, 8, 4)
+    graph = trace(attended, [q])
+    kernels = [n for n in graph.module.graph.nodes if "scaled_dot_product" in str(n.target)]
+    assert kernels and torch.Tag.nondeterministic_seeded in kernels[0].target.tags
+    module, draws = lift_draws(graph)
+    assert [d.target for d in draws] == ["randn_like"]
+    noise = torch.randn(1, 2, 8, 4)
+    (found,) = module(q, noise)
+    torch.testing.assert_close(found, F.scaled_dot_product_attention(q, q, q, is_causal=True) + noise)
 
 
 def test_seeds_differ_by_step_phase_and_purpose() -> None:

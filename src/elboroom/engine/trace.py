@@ -203,6 +203,8 @@ def lift_draws(graph: Graph) -> tuple[torch.fx.GraphModule, list[Draw]]:
     for node in list(module.graph.nodes):
         if node.op != "call_function" or torch.Tag.nondeterministic_seeded not in getattr(node.target, "tags", ()):
             continue
+        if _drops_nothing(node):
+            continue
         name = node.target._schema.name.removeprefix("aten::")
         skip = LIFTABLE.get(name)
         numbers = [a for a in node.args[skip or 0 :] if isinstance(a, int | float)]
@@ -222,3 +224,12 @@ def lift_draws(graph: Graph) -> tuple[torch.fx.GraphModule, list[Draw]]:
     module.graph.eliminate_dead_code()
     module.recompile()
     return module, draws
+
+
+def _drops_nothing(node: torch.fx.Node) -> bool:
+    """Whether this is a kernel that could drop values at random, as that of attention can, and is told not to."""
+    for place, argument in enumerate(node.target._schema.arguments):  # type: ignore[union-attr]
+        if argument.name == "dropout_p":
+            given = node.args[place] if place < len(node.args) else node.kwargs.get(argument.name)
+            return bool((argument.default_value if given is None else given) == 0)
+    return False
