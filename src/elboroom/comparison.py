@@ -19,6 +19,7 @@ from torch import Tensor
 from elboroom.core.abilities import ABILITIES
 from elboroom.core.errors import InputError
 from elboroom.data.rows import Rows
+from elboroom.data.windows import Windows
 from elboroom.evaluate import Evaluation, evaluate, held_out
 from elboroom.metrics.interval import Interval, difference_interval, finite, mean_interval, ratio_interval
 
@@ -142,13 +143,15 @@ def _sides(runs: Sequence[Run], data: Any) -> tuple[list[_Side], dict[str, Any]]
     if "train" in parts:
         name = names[parts.index("train")]
         raise InputError(f"{name} kept no rows from training; give data that no run was trained on with --data")
-    shared = _shared([np.asarray(d.parts[p].index) for d, p in zip(datasets, parts, strict=True)], datasets)
-    if not len(shared):
-        raise InputError("no row is held out in all of these runs (their splits differ); give data with --data")
+    held = [dataset.parts[part] for dataset, part in zip(datasets, parts, strict=True)]
+    texts = [rows for rows in held if isinstance(rows, Windows)]
+    shared = held[0].index if texts else _shared([np.asarray(rows.index) for rows in held], datasets)
+    if not len(shared) or len({(rows.start, len(rows.tokens)) for rows in texts}) > 1:
+        what = "stretch of the text" if texts else "row"
+        raise InputError(f"no {what} is held out in all of these runs (their splits differ); give data with --data")
     sides = []
-    for name, run, dataset, part in zip(names, runs, datasets, parts, strict=True):
-        rows = dataset.parts[part]
-        if len(shared) < len(rows):
+    for name, run, dataset, rows in zip(names, runs, datasets, held, strict=True):
+        if len(shared) < len(rows) and not texts:  # a text is cut into windows of any width, and held out as a whole
             order = {int(row): place for place, row in enumerate(rows.index)}
             rows = Picked(rows, np.array([order[int(row)] for row in shared], dtype=np.int64))
         sides.append(_Side(name, run, dataset, rows))
