@@ -28,7 +28,7 @@ SHARE = 0.1
 """Of a run's time that looks of a language model may take, by counted operations."""
 TRAINING_SHARE = 0.7
 """Of the minutes asked for that a model is sized for; the rest is reading, compiling, looking and the end."""
-ENDING_S = 12.0
+ENDING_S = 6.0
 """Seconds that the end of a text's run takes beside reading: baselines, samples, pictures, report."""
 OPERATIONS_PER_SECOND = {"cpu": 3e10, "cuda": 3e13}
 """What small transformers reach in training: a thread of the CPU measured, the GPU assumed."""

@@ -21,6 +21,8 @@ SMALL_STEP = 2e7
 """Operations of a step below which a second thread costs more than it brings."""
 COMPILE_SECONDS = 60.0
 """Predicted eager seconds from which compiling (10 to 25 s when nothing is cached) is worth its wait."""
+COMPILE_WITHIN = 600.0
+"""The same where compiling is paid from a given time: it took 40 s of a run of two minutes, and halved its steps."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +69,13 @@ def read_runtime(device: str, precision: str, compile: str, threads: int, seed: 
     return Runtime(device=device, precision=precision, compile=compile, threads=threads, seed=seed, world=world)
 
 
-def chosen(asked: Runtime, costs: list[Cost], steps: int, wanted: str) -> tuple[Runtime, dict[str, str]]:
-    """The runtime with every "auto" decided, and the reason for each decision."""
+def chosen(
+    asked: Runtime, costs: list[Cost], steps: int, wanted: str, *, within: bool = False
+) -> tuple[Runtime, dict[str, str]]:
+    """The runtime with every "auto" decided, and the reason for each decision.
+
+    `steps` are those of the run; `within`: of the minutes it was given, from which all else is paid too.
+    """
     why: dict[str, str] = {}
     device = find_device(asked.device)
     out = replace(asked, device=str(device))
@@ -103,10 +110,10 @@ def chosen(asked: Runtime, costs: list[Cost], steps: int, wanted: str) -> tuple[
             else "oneDNN's fp32 products are not exact on this processor"
         )
     if asked.compile == "auto":
-        seconds = eager_seconds(costs, steps)
-        out = replace(out, compile="on" if seconds >= COMPILE_SECONDS and asked.world == 1 else "off")
+        seconds, least = eager_seconds(costs, steps), COMPILE_WITHIN if within else COMPILE_SECONDS
+        out = replace(out, compile="on" if seconds >= least and asked.world == 1 else "off")
         why["compile"] = (
             f"about {seconds:.0f} s of eager steps predicted from {steps} steps; "
-            f"compiling is worth its wait from {COMPILE_SECONDS:.0f} s"
+            f"compiling is worth its wait from {least:.0f} s"
         )
     return out, why

@@ -159,7 +159,9 @@ class Request:
         if self.budget["minutes"]:
             steps = int(self.budget["minutes"] * 60 / max(eager_seconds(costs, 1), 1e-6))
         budget["planned_steps"] = max(1, steps)  # what a trial measures progress by
-        decided, why = chosen(self.runtime, costs, steps, type(training.model).precision)
+        decided, why = chosen(
+            self.runtime, costs, steps, type(training.model).precision, within=bool(self.budget["minutes"])
+        )
         meta["runtime"] = decided.to_json()
         meta["choices"].update(why)
         with configured(meta):
