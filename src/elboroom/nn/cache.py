@@ -136,11 +136,10 @@ class TextMemory:
 
     def forget(self, rows: list[int], keep: int) -> tuple[TextMemory, Tensor]:
         """A fresh memory for some rows and their last `keep` tokens (rows, keep), to be read again from position 0."""
-        at = torch.tensor(rows, device=self.tokens.device)
         again = torch.stack([self.tokens[row, self.used[row] - keep : self.used[row]] for row in rows])
-        layers = [KeyValues(torch.zeros_like(x.keys[at]), torch.zeros_like(x.values[at])) for x in self.layers]
-        fresh = TextMemory(layers, torch.zeros_like(self.tokens.index_select(0, at)), [0] * len(rows), [0] * len(rows))
-        return fresh, again
+        first = self.layers[0].keys
+        slots = [layer.slots for layer in self.layers]
+        return TextMemory.empty(len(rows), slots, first.shape[1], first.shape[3], self.tokens.shape[1], first), again
 
     def put(self, rows: list[int], other: TextMemory) -> None:
         """Take over the other's rows as the given ones; what they have read in all stays."""

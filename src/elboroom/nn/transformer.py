@@ -133,8 +133,7 @@ class SelfAttention(nn.Module):
     def weights(self, x: Tensor, where: Where) -> Tensor:
         """(B, H, T, T): the attention weights themselves, for looking at."""
         q, k, v = self.heads_of(x, where)
-        at = torch.arange(x.shape[1], device=x.device)
-        seen = self.pattern.allowed(at[:, None], at[None, :])
+        seen = self.pattern.mask(x.shape[1], x.shape[1], x.device)
         found = attend(q, k, v, mask=seen, weights=True)[1]
         assert found is not None
         return found
