@@ -25,6 +25,7 @@ RECIPES = (
     "p12_generation_10m",
     "d4_shakespeare",
     "p11_generation_124m",
+    "d3_patterns",
     "d4b_shakespeare",
     "a5_vae_bits",
 )

@@ -128,8 +128,8 @@ def race(contestants: list[Contestant], data: Path, pace: Pace, logs: Path, per:
                     track = tracks[worker.who.name]
                     (track.seconds if turn else track.warm_up).append(seconds)
                 print(f"session {session + 1}, turn {turn}", file=sys.stderr)
-            for worker in workers:
-                answer = worker.answer()
+            for worker in workers:  # held-out measures, when no turn is left that they could disturb
+                answer = worker.turn()
                 tracks[worker.who.name].finished.append({k: v for k, v in answer.items() if k != "finished"})
         finally:
             for worker in workers:

@@ -2,9 +2,9 @@
 
 A worker is one contestant in a process of its own, in an environment of its own. It says `ready`, then waits: for
 each line it reads it trains one turn (a fixed number of epochs) and answers with the seconds it took, so the
-contestants take turns on the same processors and none of them runs beside another. After the last turn it says what
-its model is worth on the held-out part. Only the standard library and numpy are imported here, because each peer's
-environment is its own.
+contestants take turns on the same processors and none of them runs beside another. Once all have had their last turn
+it is asked, by one more line, what its model is worth on the held-out part. Only the standard library and numpy are
+imported here, because each peer's environment is its own.
 """
 
 from __future__ import annotations
@@ -46,10 +46,11 @@ class Wire:
             sys.exit(0)
 
     def turns(self) -> Iterator[int]:
-        """The turns in order; each begins when the benchmark says so."""
+        """The turns in order; each begins when the benchmark says so, and so does what follows the last."""
         for turn in range(self.args.turns):
             self.wait()
             yield turn
+        self.wait()
 
     def took(self, seconds: float, examples: int, **words: Any) -> None:
         """Report one turn: the seconds of training alone and the examples trained on."""

@@ -27,6 +27,7 @@ TRIALS = 60
 KINDS = ("any moment", "any write", "checkpoint", "evaluation", "sampling", "again and again")
 Digest = Callable[[Path], dict[str, str]]
 KILLED = -signal.SIGKILL
+TINY = ("--layers", "2", "--heads", "2", "--width", "16", "--window", "32", "--batch-size", "8")
 
 
 @pytest.fixture
@@ -115,6 +116,9 @@ def test_a_killed_run_ends_with_the_same_bits(
         ("vae", "digits", "--epochs", "3", "--backbone", "conv"),
         ("vae", "digits", "--epochs", "3", "--scale", "dynamic", "--split", "0.8,0,0.2"),
         ("vae", "digits", "--epochs", "2", "--compile", "on"),
+        ("gpt", "pydocs", "--steps", "30", *TINY),
+        ("gpt", "pydocs", "--steps", "30", *TINY, "--family", "gpt2", "--optimizer", "adamw", "--dropout", "0.1"),
+        ("gpt", "pydocs", "--steps", "20", *TINY, "--attention", "sliding:8+dense", "--tokenizer", "bpe:300"),
     ],
     ids=" ".join,
 )

@@ -97,17 +97,19 @@ class Adam(Rule):
     def update_(self, params: list[Tensor], grads: list[Tensor], slots: Slots, t: Tensor, ok: Tensor) -> None:
         live = ok.to(params[0].dtype)
         count = slots["count"][0].add_(ok.to(slots["count"][0].dtype)).to(params[0].dtype)
-        lr = self.rate(t) * live
-        bias1 = 1 - self.beta1**count + (1 - live)  # at count 0 the factors are 0 / 0; live = 0 cancels them
-        bias2 = 1 - self.beta2**count + (1 - live)
+        # Powers as exponentials: a compiler then makes each factor once, and not anew for every few elements.
+        power1, power2 = (torch.exp(count * math.log(max(beta, 1e-38))) for beta in (self.beta1, self.beta2))
+        bias1 = 1 - power1 + (1 - live)  # at count 0 the factors are 0 / 0; live = 0 cancels them
+        scale, root = self.rate(t) * live / bias1, (1 - power2 + (1 - live)).rsqrt()
+        shrink = self.weight_decay * bias1 * scale
         for p, g, m, v in zip(params, self.clipped(grads), slots["mean"], slots["square"], strict=True):
             g = torch.where(ok, g, torch.zeros_like(g))
             m.add_((g - m) * ((1 - self.beta1) * live))
             v.add_((g * g - v) * ((1 - self.beta2) * live))
-            step = (m / bias1) / ((v / bias2).sqrt() + self.eps)
+            step = m * scale / (v.sqrt() * root + self.eps)
             if self.weight_decay:
-                step = step + self.weight_decay * p
-            p.sub_(step * lr)
+                step = step + shrink * p
+            p.sub_(step)
 
     def fused_(self, params: list[Tensor], grads: list[Tensor], slots: Slots, t: Tensor, ok: Tensor) -> None:
         if params[0].dtype != torch.float32 or (self.schedule is not None and t.device.type == "cpu"):

@@ -28,6 +28,7 @@ from elboroom.core.phase import Logs, Phase
 from elboroom.core.spec import Spec
 from elboroom.losses.sequence import next_token_loss
 from elboroom.nn.cache import KeyValues, TextMemory
+from elboroom.nn.linear import linear
 from elboroom.nn.sparse import parse_layers
 from elboroom.nn.transformer import Block, GPT2Block, ModernBlock, Where, initialise_, rms_norm
 
@@ -182,7 +183,7 @@ class GPT(Model, Continues, Attends, Sizes):
             0 if self.endless else self.context, self.head_weight,
         )  # fmt: skip
         assert isinstance(known, TextMemory)
-        logits = F.linear(known.read_on(tokens, self._remembering), self.head_weight)
+        logits = linear(known.read_on(tokens, self._remembering), self.head_weight)
         return logits.to(torch.promote_types(logits.dtype, torch.float32)), known
 
     def _remembering(self, tokens: Tensor, memory: TextMemory) -> Tensor:

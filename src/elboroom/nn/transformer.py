@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from .attention import attend
 from .cache import KeyValues
+from .linear import Linear
 from .sparse import Pattern, attend_causal
 
 __all__ = ["Block", "GPT2Block", "ModernBlock", "Where", "initialise_", "rms_norm", "rotated"]
@@ -93,8 +94,8 @@ class SelfAttention(nn.Module):
     def __init__(self, width: int, heads: int, pattern: Pattern, *, bias: bool, rotary: bool, dropout: float) -> None:
         super().__init__()
         self.heads, self.pattern, self.rotary, self.dropout = heads, pattern, rotary, dropout
-        self.qkv = nn.Linear(width, 3 * width, bias=bias)
-        self.out = nn.Linear(width, width, bias=bias)
+        self.qkv = Linear(width, 3 * width, bias=bias)
+        self.out = Linear(width, width, bias=bias)
 
     def forward(self, x: Tensor, where: Where, cache: KeyValues | None = None) -> Tensor:
         y = self.mixed(*self.heads_of(x, where), where, cache)
@@ -169,7 +170,7 @@ class GPT2Block(Block):
         super().__init__()
         self.norm_1, self.norm_2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.attention = SelfAttention(width, heads, pattern, bias=True, rotary=False, dropout=dropout)
-        self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        self.up, self.down = Linear(width, 4 * width), Linear(4 * width, width)
 
     def attended(self, x: Tensor) -> Tensor:
         y: Tensor = self.norm_1(x)
@@ -186,7 +187,7 @@ class ModernBlock(Block):
     def __init__(self, width: int, heads: int, pattern: Pattern, dropout: float) -> None:
         super().__init__()
         self.attention = SelfAttention(width, heads, pattern, bias=False, rotary=True, dropout=dropout)
-        self.up, self.down = nn.Linear(width, 4 * width, bias=False), nn.Linear(4 * width, width, bias=False)
+        self.up, self.down = Linear(width, 4 * width, bias=False), Linear(4 * width, width, bias=False)
 
     def attended(self, x: Tensor) -> Tensor:
         return rms_norm(x)
