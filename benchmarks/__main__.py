@@ -14,6 +14,7 @@ from benchmarks.recipe import Options
 RECIPES = (
     "p17_start",
     "p16_engine_loop",
+    "p15_vus",
     "p1_autoencoder_epoch",
     "p2_vae_epoch",
     "a1_autoencoder",
