@@ -15,6 +15,9 @@ RECIPES = (
     "p17_start",
     "p16_engine_loop",
     "p15_vus",
+    "p9_variable_length",
+    "c4_nab14",
+    "c4_forecaster",
     "p1_autoencoder_epoch",
     "p2_vae_epoch",
     "a1_autoencoder",
@@ -28,6 +31,7 @@ RECIPES = (
     "p11_generation_124m",
     "d3_patterns",
     "d4b_shakespeare",
+    "c3_classification",
     "a5_vae_bits",
 )
 README = Path(__file__).parent / "README.md"

@@ -44,9 +44,18 @@ def raw(kind: str) -> tuple[Any, Reading]:
         x = rng.normal(size=(ROWS, 5))
         x[::7, 2] = np.nan
         return x, reading
+    if kind == "series":
+        x = np.sin(np.arange(160) / 3)[:, None] * [1.0, 2.0] + rng.normal(size=(160, 2)) / 10
+        x[::9, 1] = np.nan
+        return x, dataclasses.replace(reading, window=12, split=(0.7, 0.2, 0.1))
     if kind == "text":
         words = rng.choice(["the", "sea", "ship", "far", "wind,", "and", "a", "light."], 400)
         return [" ".join(words)], dataclasses.replace(reading, window=12)
+    if kind == "sequences":
+        labels = [("up", "down")[i % 2] for i in range(ROWS)]
+        x = [rng.normal((0.5, -0.5)[i % 2], 1, (3 + i % 6, 2)) for i in range(ROWS)]
+        x[5][1, 0] = np.nan
+        return (x, labels), reading
     raise LookupError(f"no small data of kind {kind} yet: add some here")
 
 

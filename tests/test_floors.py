@@ -21,18 +21,19 @@ FLOORS = {
     0: {"core"},
     1: {"nn", "losses", "data", "engine", "metrics", "artifacts"},
     2: {"models"},
-    3: {"api", "attention", "baselines", "comparison", "diagnose", "estimator", "evaluate", "evaluate_text",
-        "export", "extractors", "finish", "fitting", "generation", "gpt2_weights", "inspect", "inspect_text",
-        "memorisation", "outputs", "pace", "plan", "processes", "request", "run", "settings", "sheets", "speed",
-        "stops", "surprise", "text_samples", "training"},
+    3: {"anomalies", "api", "attention", "baselines", "classification", "comparison", "detecting", "detecting_answer",
+        "diagnose", "estimator", "evaluate", "evaluate_sequences", "evaluate_series", "evaluate_text", "export",
+        "extractors", "finish", "fitting", "forecasting", "generation", "gpt2_weights", "inspect", "inspect_cells",
+        "inspect_text", "memorisation", "outputs", "pace", "plan", "processes", "request", "run", "series_files",
+        "settings", "sheets", "speed", "stops", "surprise", "text_samples", "training"},
     4: {"card", "report"},
     5: {"cli", "studio", "serve", "__main__", "__init__"},
 }  # fmt: skip
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}
 
-# `fit` ends by writing card and report, and `run.report()` is promised in Python: these call up
-# into a floor that needs nothing of theirs but the run folder.
-CLOSING = {"finish", "run"}
+# `fit` ends by writing card and report, `detect` by writing its page, and `run.report()` is promised in Python: these
+# call up into a floor that needs nothing of theirs but the run folder, or plain values.
+CLOSING = {"detecting_answer", "finish", "run"}
 
 # What a floor below 3 may import beside torch, numpy and the standard library; the lazy ones inside functions only.
 EAGER = {"artifacts": {"safetensors"}, "models": {"annotated_types"}, "nn": {"annotated_types"}}

@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from elboroom import models
-    from elboroom.api import compare, datasets, fit
+    from elboroom.api import compare, datasets, detect, fit
     from elboroom.attention import attend
     from elboroom.core.errors import ElboroomError, InputError, Stopped, Unable
     from elboroom.estimator import Estimator
@@ -22,6 +22,7 @@ _HOMES = {
     "fit": "elboroom.api",
     "datasets": "elboroom.api",
     "compare": "elboroom.api",
+    "detect": "elboroom.api",
     "attend": "elboroom.attention",
     "load": "elboroom.run",
     "Run": "elboroom.run",
@@ -42,6 +43,7 @@ __all__ = [
     "attend",
     "compare",
     "datasets",
+    "detect",
     "fit",
     "load",
     "models",

@@ -17,7 +17,7 @@ from elboroom.core.errors import InputError, nearest
 from elboroom.data.reading import Reading
 from elboroom.run import Run, load
 
-__all__ = ["compare", "datasets", "fit"]
+__all__ = ["compare", "datasets", "detect", "fit"]
 
 BUDGET = ("epochs", "steps", "minutes", "samples")
 RUNTIME = ("device", "precision", "compile", "threads", "seed", "save_every")
@@ -67,6 +67,35 @@ def compare(runs: Sequence[Run | str | Path], data: Any = None) -> Any:
     from elboroom.comparison import compare as table
 
     return table([run if isinstance(run, Run) else load(run) for run in runs], data)
+
+
+def detect(data: Any, **given: Any) -> Any:
+    """What is unusual in a series, by a forecaster made on the spot: elboroom.detecting.Found.
+
+    Keywords are alarms_per_day= and smoothing= ("centred" or "causal"), the reading (label=, time=, train_until=, ...),
+    the model's settings, minutes=, model=, threads=, device=, seed=. With a run you have: `run.detect(data)`.
+    """
+    from elboroom.detecting import asked_for
+    from elboroom.detecting import detect as look
+
+    name = given.pop("model", "") or next(iter(registry.able("Forecasts")), "")
+    fields = {f.name for f in registry.entry(name).fields}
+    reading = {f.name for f in dataclasses.fields(Reading)}
+    ways, runtime = {"alarms_per_day", "smoothing", "seed"}, {"threads", "device", "precision", "compile"}
+    known = {*fields, *reading, *ways, *runtime, "minutes"}
+    for word in given:
+        if word not in known:
+            raise InputError(f"detect knows no {word!r}{nearest(word, known)}")
+    read: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items() if k in reading}
+    return look(
+        data,
+        model=name,
+        reading=Reading(**read),
+        settings={k: v for k, v in given.items() if k in fields},
+        asked=asked_for(**{k: v for k, v in given.items() if k in ways}),
+        minutes=given.get("minutes", 0.0),
+        **{k: v for k, v in given.items() if k in runtime},
+    )
 
 
 def datasets() -> list[Any]:

@@ -22,7 +22,14 @@ __all__ = ["build", "write"]
 
 FEW = 200
 """Held-out examples under which intervals are wide enough to say so."""
-CAN = {"Continues": "goes on with a text", "Attends": "shows where it looks", "Sizes": "chooses its size"}
+CAN = {
+    "Continues": "goes on with a text",
+    "Classifies": "names a class",
+    "Forecasts": "says what comes next in a series",
+    "Attends": "shows where it looks",
+    "Gates": "shows what flows inside its cells",
+    "Sizes": "chooses its size",
+}
 """Abilities that their name alone does not say."""
 
 

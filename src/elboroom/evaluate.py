@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from elboroom.baselines.pca import PCA, rows_for_pca
 from elboroom.baselines.pixels import Independent
-from elboroom.core.abilities import Bounds, Continues, Decodes, Encodes
+from elboroom.core.abilities import Bounds, Classifies, Continues, Decodes, Encodes, Forecasts
 from elboroom.core.batch import Batch
 from elboroom.core.errors import InputError
 from elboroom.core.model import Model
@@ -95,6 +95,16 @@ def evaluate(
         from elboroom.evaluate_text import evaluate_text
 
         return evaluate_text(model, transform, spec, dataset, part=part, train=train, seed=seed, baselines=baselines)
+    if isinstance(model, Classifies):
+        from elboroom.evaluate_sequences import evaluate_sequences
+
+        return evaluate_sequences(
+            model, transform, spec, dataset, part=part, train=train, seed=seed, baselines=baselines
+        )
+    if isinstance(model, Forecasts):
+        from elboroom.evaluate_series import evaluate_series
+
+        return evaluate_series(model, transform, dataset, part=part, seed=seed, baselines=baselines)
     name = held_out(dataset, part)
     reader = Reader(dataset.parts[name], transform, model, seed)
     train = (dataset.parts.get("train") if train is None else train) if baselines else None

@@ -10,7 +10,7 @@ import math
 import time
 from typing import TYPE_CHECKING
 
-from elboroom.core.abilities import Continues
+from elboroom.core.abilities import Continues, Forecasts
 from elboroom.data.windows import Windows
 from elboroom.surprise import tokens_read
 from elboroom.training import EVALUATION_ROWS, evaluating
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["is_round", "looks", "operations", "steps_in"]
 
 LOOKS = 20
-"""Looks a run of a language model has at least; its epochs may be long."""
-MOST_LOOKS = 400
+"""Looks a run of a model of texts or series has; epochs of the one may be long, of the other a step."""
+MOST_LOOKS = 100
 SHARE = 0.1
 """Of a run's time that looks of a language model may take, by counted operations."""
 TRAINING_SHARE = 0.7
@@ -52,9 +52,11 @@ def looks(training: Training, steps: int) -> dict[str, int]:
     """`log_every`, and for language models `look_every` (steps) and `look_rows` (windows of a part, 0 for all)."""
     per_epoch = training.stream.steps_per_epoch
     log_every = max(1, min(50, per_epoch))
-    if not isinstance(training.model, Continues):
+    if not isinstance(training.model, Continues | Forecasts):
         return {"log_every": log_every}
-    every = max(1, min(math.ceil(steps / LOOKS), per_epoch), math.ceil(steps / MOST_LOOKS))
+    every = math.ceil(steps / LOOKS)
+    if isinstance(training.model, Continues):
+        every = max(1, min(every, per_epoch), math.ceil(steps / MOST_LOOKS))
     log_every = min(50, every)
     every -= every % log_every
     # a look costs a third of a step of as many rows: forward without backward

@@ -88,7 +88,7 @@ class Request:
             settings=checked(entry, given),
             given=frozenset(given),
             preset=preset,
-            reading=_with_preset(reading or Reading(), named),
+            reading=_of_kind(_with_preset(reading or Reading(), named), entry),
             budget=_budget(entry, named, epochs, steps, minutes),
             runtime=read_runtime(device, precision, compile, threads, seed, world),
             networks=networks,
@@ -189,6 +189,13 @@ def _preset(entry: registry.Entry, preset: str) -> dict[str, Any]:
         known = ", ".join(entry.presets) or "none"
         raise InputError(f"{entry.name} has no preset {preset!r}; its presets: {known}")
     return entry.presets[preset]
+
+
+def _of_kind(reading: Reading, entry: registry.Entry) -> Reading:
+    """A table or an array is read as what the model takes, where that is one kind and the user has named none."""
+    if reading.kind != "auto" or list(entry.kinds) not in (["series"], ["sequences"]):
+        return reading
+    return dataclasses.replace(reading, kind=entry.kinds[0])
 
 
 def _with_preset(reading: Reading, preset: dict[str, Any]) -> Reading:

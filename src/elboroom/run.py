@@ -21,7 +21,7 @@ from elboroom.artifacts.files import read_json
 from elboroom.artifacts.run import RunFolder
 from elboroom.artifacts.tensors import load_tensors
 from elboroom.core import registry
-from elboroom.core.abilities import ABILITIES, Attends, Decodes, Encodes, Samples
+from elboroom.core.abilities import ABILITIES, Attends, Decodes, Encodes, Gates, Samples
 from elboroom.core.errors import InputError, Unable
 from elboroom.core.model import Model
 from elboroom.core.spec import Spec
@@ -32,6 +32,7 @@ from elboroom.engine.runtime import configure, mix, seed_draws, seeded
 from elboroom.settings import build
 
 if TYPE_CHECKING:
+    from elboroom.classification import Classes
     from elboroom.generation import Generation
 
 __all__ = ["Codes", "Reconstruction", "Run", "load", "require"]
@@ -86,7 +87,7 @@ class Reconstruction:
 def require(model: Model, ability: type, verb: str, name: str) -> None:
     """Refuse what the model lacks, naming the models that can."""
     if not isinstance(model, ability):
-        able = [e.name for e in registry.entries() if ability.__name__ in e.abilities]
+        able = registry.able(ability.__name__)
         raise Unable(f"{name} cannot {verb}; {', '.join(able) or 'no model'} can")
 
 
@@ -205,6 +206,12 @@ class Run:
             names=data.identifiers,
         )
 
+    def classify(self, source: Any) -> Classes:
+        """The class of every sequence of `source`, or of each of its steps, with the probability of every class."""
+        from elboroom.classification import classify
+
+        return classify(self, source)
+
     def sample(self, n: int, *, seed: int = 0, mean: bool = False, temperature: float = 1.0) -> NDArray[Any]:
         """`n` new examples in the user's units; the same seed gives the same examples."""
         require(self.model, Samples, "sample", self.name)
@@ -257,6 +264,25 @@ class Run:
         )
         return texts[0] if isinstance(prompt, str) and n == 1 else texts
 
+    def forecast(self, source: Any, *, horizon: int, level: float = 0.9, seed: int = 0) -> Any:
+        """What comes after the end of each series of `source`: elboroom.forecasting.Forecast, one or a list."""
+        from elboroom.forecasting import forecast
+
+        found = forecast(self, source, horizon, level=level, seed=seed)
+        return found[0] if len(found) == 1 else found
+
+    def detect(self, source: Any, *, alarms_per_day: float = 0.0, smoothing: str = "centred") -> Any:
+        """What is unusual in `source`: elboroom.detecting.Found."""
+        from elboroom.detecting import asked_for, judge
+
+        return judge(self, source, asked_for(alarms_per_day=alarms_per_day, smoothing=smoothing))
+
+    def stream(self, *, alarms_per_day: float = 0.0) -> Any:
+        """A detector that reads row by row: `.update(t, x)` gives a verdict; see elboroom.anomalies.stream."""
+        from elboroom.detecting import stream
+
+        return stream(self, alarms_per_day=alarms_per_day)
+
     def evaluate(self, source: Any = None, *, samples: int = 0, write: bool = False) -> Any:
         """Every measure the model's abilities allow: on the run's own held-out part, or on all rows of `source`."""
         from elboroom.evaluate import evaluate
@@ -272,9 +298,26 @@ class Run:
         return found
 
     def inspect(
-        self, source: Any = None, *, text: str | None = None, layer: int | None = None, head: int | None = None
+        self,
+        source: Any = None,
+        *,
+        text: str | None = None,
+        layer: int | None = None,
+        head: int | None = None,
+        unit: int | None = None,
+        step: int | None = None,
     ) -> Any:
-        """Pictures of what the model holds: its code, or where it looks in a text."""
+        """Pictures of what the model holds: its code, where it looks in a text, or what flows inside its cells."""
+        if head is not None:
+            require(self.model, Attends, "say where it looks in a text", self.name)
+        if unit is not None or step is not None:
+            require(self.model, Gates, "show what flows inside a cell", self.name)
+        if isinstance(self.model, Gates):
+            from elboroom.inspect_cells import look as look_inside
+            from elboroom.report.cell import CellFlow
+
+            seen = look_inside(self, text, source, layer=1 if layer is None else layer, unit=unit, step=step)
+            return CellFlow.of(seen, name=self.path.name)
         if isinstance(self.model, Attends):
             from elboroom.inspect_text import look
             from elboroom.report.attention import Attention
@@ -283,7 +326,7 @@ class Run:
             return Attention.of(found, name=self.path.name)
         from elboroom.inspect import inspect
 
-        if text is not None or layer is not None or head is not None:
+        if text is not None or layer is not None:
             require(self.model, Attends, "say where it looks in a text", self.name)
         return inspect(self, source)
 

@@ -77,7 +77,7 @@ CALLS = [
     ("inspect nowhere", 2, "inspect needs --out"),
     ("report nowhere --out r.pdf", 2, "ends in .html"),
     ("diagnose imbalance digits", 3, "not in this version"),
-    ("detect x.csv --out d", 3, "not in this version; verbs that are: models"),
+    ("impute x y.csv --out d", 3, "not in this version; verbs that are: models"),
     ("generate nowhere --prompt x", 2, "no such run folder"),
     ("generate nowhere --top-k 0", 2, "whole number of at least 1"),
     ("studio", 3, "not in this version"),

@@ -205,7 +205,7 @@ def test_a_broken_table_is_refused_with_its_place(tmp_path, text, said):
         (Reading(scale="normal"), "standard"),
         (Reading(scale="counts"), "is no count|holds categories"),
         (Reading(size=(8, 8)), "--size means nothing for table"),
-        (Reading(time="t"), "--time means nothing for table"),
+        (Reading(kind="table", time="t"), "--time means nothing for table"),
         (Reading(split=(0.5, 0.6, 0.1)), "more than 1"),
         (Reading(split=(300, 10, 10)), "asks for 320 rows and the data have 200"),
         (Reading(split=(0, 0.5, 0.5)), "training part is empty"),

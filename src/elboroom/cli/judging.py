@@ -39,15 +39,17 @@ class Evaluate(Verb):
 
 
 class Inspect(Verb):
-    """What flows inside: the manifold of a code; the attention of a model of text, and its block with its matrices."""
+    """What flows inside: the manifold of a code; the attention of a model of text; a cell with its gates and states."""
 
     def flags(self, parser: Parser, words: list[str]) -> None:
         parser.add_argument("RUN", type=Path, help="a run folder")
         parser.add_argument("DATA", nargs="?", help="data to show on it (default: held-out data of the run)")
         parser.add_argument("--text", metavar="T", help="a text, for models of text")
-        parser.add_argument("--layer", type=whole(1), metavar="N", help="of the head that is drawn large (default 1)")
-        parser.add_argument("--head", type=whole(1), metavar="N", help="its number in that layer (default 1)")
-        flags.add_out(parser, "a picture (.png .svg), for text also a page (.html), or arrays (.npz .npy .csv ...)")
+        parser.add_argument("--layer", type=whole(1), metavar="N", help="of the head or cell drawn large (default 1)")
+        parser.add_argument("--head", type=whole(1), metavar="N", help="the head's number in that layer (default 1)")
+        parser.add_argument("--unit", type=whole(1), metavar="K", help="of a cell (default: the unit that varies most)")
+        parser.add_argument("--step", type=whole(2), metavar="T", help="draw a cell at steps T - 1 and T")
+        flags.add_out(parser, "a picture (.png .svg), of sequences also a page (.html), or arrays (.npz .npy .csv ...)")
 
     def run(self, args: argparse.Namespace) -> Answer:
         from elboroom import outputs
@@ -55,7 +57,8 @@ class Inspect(Verb):
 
         ending = args.out.suffix.lower()
         (outputs.check_page if ending == ".html" else outputs.check)(args.out, force=args.force)
-        found = load(args.RUN).inspect(args.DATA, text=args.text, layer=args.layer, head=args.head)
+        asked = {name: getattr(args, name) for name in ("text", "layer", "head", "unit", "step")}
+        found = load(args.RUN).inspect(args.DATA, **asked)
         drawn = found.forms().get(ending)
         if drawn is not None:
             outputs.write_bytes(args.out, drawn(), force=args.force)

@@ -98,9 +98,23 @@ VERBS: dict[str, Listed] = {
         summary="go on writing a text",
         where="generating:Generate",
     ),
+    "classify": Listed(
+        usage="RUN DATA --out FILE",
+        summary="the class of each sequence, with the probability of every class",
+        where="classifying:Classify",
+    ),
+    "forecast": Listed(
+        usage="RUN DATA --horizon H --out FILE", summary="what comes next, with intervals", where="series:Forecast"
+    ),
+    "detect": Listed(
+        usage="DATA [--run RUN | --model NAME] [--label COLUMN] [--alarms-per-day F] [--minutes M] [--fail-on-event] "
+        "--out DIR",
+        summary="what is unusual in a series: scores, events and a page",
+        where="series:Detect",
+    ),
     "inspect": Listed(
-        usage="RUN [DATA|--text T] --out FILE [--layer N] [--head N]",
-        summary="what flows inside: the manifold, attention maps and the block with its matrices",
+        usage="RUN [DATA|--text T] --out FILE [--layer N] [--head N] [--unit K] [--step T]",
+        summary="what flows inside: the manifold, attention maps with their block, cells with their gates",
         where="judging:Inspect",
     ),
     "diagnose": Listed(usage="RUN", summary="what went wrong in training, and what to try", where="judging:Diagnose"),
@@ -120,7 +134,7 @@ VERBS: dict[str, Listed] = {
     ),
 }
 
-PLANNED = ("impute", "classify", "forecast", "detect", "measure", "sweep", "studio", "serve")
+PLANNED = ("impute", "measure", "sweep", "studio", "serve")
 
 
 def find(name: str) -> Listed:

@@ -20,10 +20,13 @@ __all__ = [
     "ABILITIES",
     "Attends",
     "Bounds",
+    "Classifies",
     "Code",
     "Continues",
     "Decodes",
     "Encodes",
+    "Forecasts",
+    "Gates",
     "Memory",
     "Outcome",
     "Samples",
@@ -119,12 +122,50 @@ class Continues(ABC):
         """
 
 
+class Forecasts(ABC):
+    """Reads a series and says what it expects next."""
+
+    horizon: int
+    """Steps ahead that it speaks of."""
+
+    @abstractmethod
+    def expect(self, batch: Batch, memory: Any = None) -> tuple[Tensor, Tensor, Any]:
+        """Read further rows x (series, rows, channels) after what `memory` holds.
+
+        Mean and standard deviation (series, rows, horizon, channels), where [:, i, h] is the law of row i + 1 + h given
+        all up to row i, in the model's space; and the memory after them, which has `pick(rows)` as that of a text.
+        Equal at once, in pieces and row by row.
+        """
+
+
+class Classifies(ABC):
+    """Says to which class a sequence, or each of its steps, belongs."""
+
+    @abstractmethod
+    def classify(self, batch: Batch) -> Tensor:
+        """Logits in float32: (batch, classes), or (batch, steps, classes) where each step has a label of its own."""
+
+
 class Attends(ABC):
     """Says where it looks."""
 
     @abstractmethod
     def attention(self, tokens: Tensor) -> Tensor:
         """(layers, heads, n, n): the weights with which each of the n tokens of one text looks at each."""
+
+
+class Gates(ABC):
+    """Says what flows inside its recurrent cells."""
+
+    @abstractmethod
+    def gates(self, x: Batch) -> list[dict[str, Tensor]]:
+        """Of each layer, the lowest first, every number of every step, for sequences read from their start.
+
+        "x" (batch, steps, inputs) is what the layer reads; all others are (batch, steps, units): gates and states
+        (rnn: pre, h; lstm and peephole: i, f, g, o, c, h; gru: r, z, n, h), and what each gate is made of: from the
+        input x_i = W x + b, from the output before h_i = U h + b', through peepholes c_i = p c; likewise x_f ... Of two
+        directions, the forward one. Of texts the last token of a row is only to be predicted, and has no step.
+        """
 
 
 class Sizes(ABC):
@@ -136,4 +177,15 @@ class Sizes(ABC):
         """Settings for about `operations` floating-point operations of training on `examples` rows (or windows)."""
 
 
-ABILITIES: tuple[type[ABC], ...] = (Samples, Encodes, Decodes, Bounds, Continues, Attends, Sizes)
+ABILITIES: tuple[type[ABC], ...] = (
+    Samples,
+    Encodes,
+    Decodes,
+    Bounds,
+    Continues,
+    Forecasts,
+    Classifies,
+    Attends,
+    Gates,
+    Sizes,
+)

@@ -25,7 +25,7 @@ from .errors import InputError, nearest
 if TYPE_CHECKING:
     from .model import Model
 
-__all__ = ["Entry", "Field", "add_folder", "entries", "entry", "find", "load", "names"]
+__all__ = ["Entry", "Field", "able", "add_folder", "entries", "entry", "find", "load", "names"]
 
 PACKAGE = Path(__file__).parent.parent
 _added: list[Path] = []
@@ -110,6 +110,11 @@ def find(name: str) -> Path:
 def entries() -> list[Entry]:
     """All models, by name."""
     return [_read(name, path) for name, path in names().items()]
+
+
+def able(ability: str) -> list[str]:
+    """Names of the models that have an ability, by its name."""
+    return [one.name for one in entries() if ability in one.abilities]
 
 
 def entry(name: str) -> Entry:

@@ -9,6 +9,8 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from .errors import InputError
+
 __all__ = ["Column", "Kind", "Spec"]
 
 Kind = Literal["images", "table", "series", "sequences", "text", "documents"]
@@ -17,7 +19,7 @@ ColumnKind = Literal["real", "count", "binary", "categorical"]
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """One column of a table as the model sees it: one slot of x."""
+    """One column of a table, or channel of a series, as the model sees it: one slot of x."""
 
     name: str
     kind: ColumnKind = "real"
@@ -32,10 +34,12 @@ class Spec:
 
     kind: Kind
     shape: tuple[int, ...]
-    """images: (channels, height, width); table: (columns,); text: (window,), the tokens a model sees at once."""
+    """images: (channels, height, width); table: (columns,); text: (window,), the tokens a model sees at once;
+    series: (window, channels), the rows in time that it sees at once; sequences: (longest, channels), or (longest,)
+    where they are made of tokens."""
     scale: str
     """How raw values became x. images: unit, symmetric, column, levels:K, binary, dynamic; tables: standard, robust,
-    log1p, counts, none; text: tokens."""
+    log1p, counts, none; series and sequences: standard, robust, none; text: tokens."""
     levels: int = 0
     """Number of grey levels, or of tokens, where x holds whole numbers 0 .. levels-1; 0 where x is not discrete."""
     low: float = -math.inf
@@ -43,11 +47,27 @@ class Spec:
     high: float = math.inf
     """Largest value x can take by its scale."""
     columns: tuple[Column, ...] = ()
-    """Tables only: one entry a column, in order."""
+    """Tables, series and sequences: one entry a column or channel, in order."""
     classes: tuple[str, ...] = ()
     """Names of the labels, in the order of their indices; empty where there are none."""
     masked: bool = False
-    """True where cells may be missing: then every Batch carries `observed`."""
+    """True where cells may be missing, as always in series: then every Batch carries `observed`."""
+    per_step: bool = False
+    """Sequences: True where each step has a label of its own."""
+
+    def __post_init__(self) -> None:
+        if self.kind == "sequences" and (len(self.columns), 2) != (self.shape[-1], len(self.shape)) and not self.levels:
+            raise InputError(
+                f"sequences of shape {self.shape} with {len(self.columns)} columns: give (longest, channels) and a "
+                "column for each channel"
+            )
+        if self.kind != "series":
+            return
+        if len(self.shape) != 2 or len(self.columns) != self.shape[1] or not self.masked:
+            raise InputError(
+                f"a series of shape {self.shape} with {len(self.columns)} columns: give (window, channels), a column "
+                "for each channel, and masked"
+            )
 
     @property
     def size(self) -> int:

@@ -1,7 +1,8 @@
 """Named data sets: what each is, where its files may lie, how they are known to be whole, under which terms.
 
-Nothing here is embedded: `digits` comes with scikit-learn, `pydocs` with Python, `shapes` is drawn, the rest is looked
-for under `$ELBOROOM_DATA`, then in the user's cache, then downloaded; each file is checked against its SHA-256.
+Nothing here is embedded: `digits` comes with scikit-learn, `pydocs` with Python, `shapes` and `machine` are drawn, the
+rest is looked for under `$ELBOROOM_DATA`, then in the user's cache, then downloaded; each file is checked against its
+SHA-256.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ import numpy as np
 
 from elboroom.core.errors import InputError
 
+from .columns import RawTable
 from .content import Content
 from .corpus import Corpus, read_text
 from .idx import read_idx_folder
+from .machine import read_machine
 from .toy import read_shapes
 
 __all__ = ["CATALOG", "Entry", "find", "names"]
@@ -42,7 +45,7 @@ class Entry:
     shape: str
     origin: str
     licence: str
-    read: Callable[[str, tuple[int, int] | None], Content | Corpus]
+    read: Callable[[str, tuple[int, int] | None], Content | Corpus | RawTable]
     """From the options after the colon in the name, and the size asked for."""
     folder: str = ""
     """Sub-folder of `$ELBOROOM_DATA`; empty where no file is needed."""
@@ -203,6 +206,15 @@ CATALOG = {
             licence="Apache-2.0",
             read=read_shapes,
             options="shape=3,scale=4,rotation=8,x=8,y=8,size=32",
+        ),
+        Entry(
+            name="machine",
+            summary="six sensors of a pump; the second half has eight known faults, labelled, and is the test part",
+            kind="series",
+            shape="10,080 rows of 5 minutes x 6",
+            origin="drawn by elboroom",
+            licence="Apache-2.0",
+            read=read_machine,
         ),
         Entry(
             name="pydocs",

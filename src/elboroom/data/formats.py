@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from elboroom.core.errors import InputError
@@ -12,11 +13,14 @@ from .content import Content
 from .corpus import COLUMNED, TEXT_ENDINGS, Corpus, holds_text, read_text
 from .idx import is_idx, read_idx, read_idx_folder
 from .reading import Reading
+from .sequences import Sequences
+from .sequences_files import is_pair, read_npz_sequences, read_ts
+from .sequences_text import LabelledTexts, read_labelled
 from .tables import read_delimited
 
 __all__ = ["Found", "open_path"]
 
-Found = Content | RawTable | Corpus
+Found = Content | RawTable | Corpus | Sequences | LabelledTexts
 TEXT_TABLES = (".csv", ".tsv", ".tab", ".csv.gz", ".tsv.gz")
 
 
@@ -24,15 +28,22 @@ def open_path(
     path: Path, reading: Reading, *, own_test: bool, like: Spec | None = None, white: float | None = None
 ) -> tuple[Found, str]:
     """What the path holds, and a short name for it. `like` is the Spec of the run that new data are read for."""
+    found = _sequences(path, reading, own_test, like)
+    if found is not None:
+        return found
     if reading.kind == "text" or (reading.kind == "auto" and path.name.lower().endswith(TEXT_ENDINGS)):
         return _text(path, reading, like)
+    delimited: tuple[str, ...] = TEXT_TABLES
+    if reading.kind == "series":  # a table to every reader
+        reading = dataclasses.replace(reading, kind="table")
+        delimited += (".txt", ".dat", ".out", ".asc", ".log")
     if path.is_dir():
         return _folder(path, reading, like)
     name = path.name.lower()
     if is_idx(path):
         return read_idx(path, own_test=own_test), path.parent.name or "idx"
     stem = path.name.split(".")[0]
-    if name.endswith(TEXT_TABLES):
+    if name.endswith(delimited):
         return read_delimited(path), stem
     if name.endswith((".npy", ".npz")):
         from .arrays import read_array
@@ -58,8 +69,30 @@ def open_path(
         raise InputError(f"{path}: such a file can run code when it is opened and is never read; save arrays as .npy")
     raise InputError(
         f"{path}: no reader for this ending; data are image folders, .zip, .npy, .npz, IDX, .csv, .tsv, .parquet, "
-        ".h5ad, .h5, .gct, .txt, .md, .jsonl; `--kind text` reads any file of text"
+        ".h5ad, .h5, .gct, .ts, .txt, .md, .jsonl; `--kind text` reads any file of text"
     )
+
+
+def _sequences(path: Path, reading: Reading, own_test: bool, like: Spec | None) -> tuple[Found, str] | None:
+    """Labelled sequences or texts, where they are asked for or the path can be nothing else."""
+    if reading.kind not in ("auto", "sequences"):
+        return None
+    pair = is_pair(path)
+    if pair is not None:
+        return read_ts(pair, own_test=True), pair.name.removesuffix("_TRAIN.ts")
+    name = path.name.lower()
+    if name.endswith(".ts"):
+        stem = path.stem.removesuffix("_TRAIN").removesuffix("_TEST")
+        return read_ts(path, own_test=own_test), stem
+    if reading.kind == "auto":
+        return None
+    if like is None or not like.levels:
+        if name.endswith(".npz"):
+            return read_npz_sequences(path, reading.label), path.stem
+        if like is not None or not name.endswith(COLUMNED):
+            raise InputError(f"{path}: holds no sequences; they are read from .ts and .npz files, labelled texts from "
+                             ".csv, .tsv and .jsonl")  # fmt: skip
+    return read_labelled(path, reading), path.name.split(".")[0]
 
 
 def _text(path: Path, reading: Reading, like: Spec | None) -> tuple[Found, str]:

@@ -1,4 +1,4 @@
-"""Fitting a table's transform: centre and spread of each column over the observed cells of the training part."""
+"""Fitting the transform of a table or series: centre and spread of each column over the observed training cells."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ from .content import Array, Content, Csr
 from .storage import blocks
 from .transforms import TABLE_SCALES, TableTransform
 
-__all__ = ["auto_scale", "fit_table", "resolve_columns"]
+__all__ = ["auto_scale", "fit_series", "fit_table", "resolve_columns"]
+
+SERIES_SCALES = ("standard", "robust", "none")
+MAD = 1.4826
+"""Standard deviations of a normal distribution in one median absolute deviation: 1 / 0.6745."""
+LEAST = 1e-30
+"""Smaller spreads are none to single precision."""
 
 
 def auto_scale(columns: tuple[Column, ...]) -> str:
@@ -46,15 +52,7 @@ def fit_table(
     transform = TableTransform(scale, len(columns), wide=x.dtype == np.float64)
     real = np.array([c.kind == "real" for c in columns])
     low, high, center, spread = _moments(x, train)
-    problems = []
-    flat = [c.name for c, a, b in zip(columns, low, high, strict=True) if a == b]
-    empty = [c.name for c, a in zip(columns, low, strict=True) if not np.isfinite(a)]
-    if flat:
-        problems.append(f"{len(flat)} column{'s' * (len(flat) > 1)} never vary in the training part: {_some(flat)}")
-    if empty:
-        problems.append(
-            f"{len(empty)} column{'s' * (len(empty) > 1)} have no value in the training part: {_some(empty)}"
-        )
+    problems = _unvarying([c.name for c in columns], low, high)
     if scale == "counts":
         _whole_counts(content, columns)
     elif scale == "log1p":
@@ -67,6 +65,40 @@ def fit_table(
         transform.center.copy_(torch.from_numpy(np.where(real, center, 0.0)))
         transform.spread.copy_(torch.from_numpy(np.where(real, spread, 1.0)))
     return transform, problems
+
+
+def fit_series(values: Array, channels: tuple[str, ...], scale: str) -> tuple[TableTransform, list[str]]:
+    """The transform of series, fitted on training rows (rows, C); and sentences on channels that do not vary.
+
+    standard: mean and standard deviation. robust: median and 1.4826 times the median absolute deviation; where that is
+    0, the standard deviation stands in.
+    """
+    if scale not in SERIES_SCALES:
+        raise InputError(f"--scale {scale}: no scale for series; known: {', '.join(SERIES_SCALES)}")
+    transform = TableTransform(scale, len(channels), wide=True)
+    low, high, center, spread = _moments(values, np.arange(len(values)))
+    if scale == "robust":
+        some = np.isfinite(low)
+        center[some] = np.nanmedian(values[:, some], axis=0)
+        middle = np.full(len(channels), np.nan)
+        middle[some] = MAD * np.nanmedian(np.abs(values[:, some] - center[some]), axis=0)
+        spread = np.where(middle > 0, middle, spread)
+    if scale in ("standard", "robust"):
+        transform.center.copy_(torch.from_numpy(center))
+        transform.spread.copy_(torch.from_numpy(np.where(spread > LEAST, spread, 1.0)))
+    return transform, _unvarying(list(channels), low, high)
+
+
+def _unvarying(names: list[str], low: Array, high: Array) -> list[str]:
+    """Sentences on the columns that have one value, or none, in the training part."""
+    out = []
+    flat = [name for name, a, b in zip(names, low, high, strict=True) if a == b]
+    empty = [name for name, a in zip(names, low, strict=True) if not np.isfinite(a)]
+    if flat:
+        out.append(f"{len(flat)} column{'s' * (len(flat) > 1)} never vary in the training part: {_some(flat)}")
+    if empty:
+        out.append(f"{len(empty)} column{'s' * (len(empty) > 1)} have no value in the training part: {_some(empty)}")
+    return out
 
 
 def _some(names: list[str]) -> str:

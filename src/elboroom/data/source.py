@@ -6,6 +6,7 @@ Each format has its own file; here they meet. A reader gives Content; the rest i
 from __future__ import annotations
 
 import dataclasses
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,16 @@ from .formats import Found, open_path
 from .reading import Reading
 from .rows import Rows, rows_of
 from .scaling import auto_scale, fit_table, resolve_columns
+from .sequences import ReadSequences, Sequences, read_sequences, read_sequences_like
+from .sequences_files import is_pair, named_set, sequences_from_object
+from .sequences_text import LabelledTexts, TokenTransform, given_labelled, read_texts, read_texts_like
+from .series import SeriesSet
+from .series_columns import as_rows, series_clock
+from .series_reading import ReadSeries, read_series, read_series_like
 from .splits import split
 from .storage import mapped
 from .text import TextTransform, Tokens, read_tokens, read_tokens_like
+from .times import with_index
 from .tokenizers import Tokenizer, tokenizer_from_json
 from .transforms import Transform, image_transform
 
@@ -59,12 +67,16 @@ class Dataset:
     """Names and sizes of known generative factors; their values are in `rows.beside["factors"]`."""
     text: dict[str, Any] = field(default_factory=dict)
     """Of a text: documents, characters, bytes and tokens, in all and, under "parts", of each part; else empty."""
+    series: SeriesSet | None = None
+    """All series of the input on their grids, to score them whole; None where the data are no series."""
 
     def to_json(self) -> dict[str, Any]:
         """What run.json keeps under "data"."""
         text = {"text": self.text} if self.text else {}
+        series = {"series": self.series.to_json()} if self.series else {}
         return {
             **text,
+            **series,
             "name": self.name,
             "source": self.source,
             "spec": self.spec.to_json(),
@@ -92,8 +104,16 @@ def read(
         _same_kind(reading, "text")
         reading.refuse_unused("text")
         return _of_text(read_tokens(found, reading, seed=seed, tokenizer=tokenizer), name, said, seed)
+    if isinstance(found, LabelledTexts):
+        return _of_sequences(read_texts(found, reading, seed=seed, tokenizer=tokenizer), name, said, seed)
     if tokenizer is not None:
         raise InputError(f"{name}: holds no text, and the run that this goes on from was trained on text")
+    if isinstance(found, Sequences):
+        return _of_sequences(read_sequences(found, reading, seed=seed), name, said, seed)
+    if isinstance(found, RawTable) and reading.kind in ("auto", "series"):
+        timed, clock = series_clock(found, reading)
+        if timed:
+            return _of_series(read_series(found, reading, clock), name, said, seed, named=found.named)
     content = _content(found, reading)
     reading.refuse_unused(content.kind)
     parts, how = split(len(content), reading.split, seed=seed, own=content.own, group=content.group)
@@ -127,12 +147,18 @@ def read_like(
     """
     spec = Spec.from_json(saved["spec"])
     reading = dataclasses.replace(Reading.from_json(saved["reading"]), split=None)
-    if spec.kind != "text":
+    if spec.kind != "text" and not spec.levels:
         reading = dataclasses.replace(reading, columns=())
     if spec.kind == "images":
         reading = dataclasses.replace(reading, channels=spec.shape[0])
     found, name, said = _open(source, reading, own_test=False, like=spec, white=saved["transform"].get("white"))
-    kind = "text" if isinstance(found, Corpus) else "table" if isinstance(found, RawTable) else "images"
+    kind = _kind_of(found)
+    if kind == spec.kind == "sequences":
+        return _of_sequences(_sequences_like(found, reading, spec, transform, name), name, said, 0)
+    if kind == "table" and spec.kind == "series":
+        assert isinstance(found, RawTable)
+        made = read_series_like(found, reading, spec, transform, saved["series"], named=saved["named"])
+        return _of_series(made, name, said, 0, named=saved["named"])
     if kind != spec.kind:
         raise InputError(f"{name}: holds {'a table' if kind == 'table' else kind}; the run needs {spec.kind}")
     if isinstance(found, Corpus):
@@ -145,6 +171,7 @@ def read_like(
         if content.masked and reading.strict:
             raise InputError(f"{content.problems[-1]}; --strict refuses them")
     else:
+        assert isinstance(found, Content)
         content = conform_images(found, spec, saved["transform"]["white"])
         if content.classes and content.classes != spec.classes:
             content = _relabelled(content, spec)
@@ -190,15 +217,72 @@ def _of_text(made: Tokens, name: str, said: str, seed: int, transform: Transform
     )
 
 
+def _sequences_like(found: Found, reading: Reading, spec: Spec, transform: Transform, name: str) -> ReadSequences:
+    if isinstance(found, LabelledTexts) and isinstance(transform, TokenTransform):
+        return read_texts_like(found, reading, spec, transform)
+    if isinstance(found, Sequences) and not isinstance(transform, TokenTransform):
+        return read_sequences_like(found, reading, spec, transform)
+    lacking = "texts" if spec.levels else "sequences of numbers"
+    raise InputError(f"{name}: the run was trained on {lacking}, and these are others")
+
+
+def _kind_of(found: Found) -> str:
+    if isinstance(found, Sequences | LabelledTexts):
+        return "sequences"
+    return "text" if isinstance(found, Corpus) else "table" if isinstance(found, RawTable) else "images"
+
+
+def _of_sequences(made: ReadSequences, name: str, said: str, seed: int) -> Dataset:
+    return Dataset(
+        name=name,
+        spec=made.spec,
+        parts=dict(made.parts),
+        transform=made.transform,
+        fingerprint=made.fingerprint,
+        problems=made.problems,
+        reading=made.reading,
+        split_how=made.split_how,
+        identifiers=made.identifiers,
+        source=said,
+        seed=seed,
+        named=made.named,
+    )
+
+
+def _of_series(made: ReadSeries, name: str, said: str, seed: int, *, named: bool) -> Dataset:
+    return Dataset(
+        name=name,
+        spec=made.spec,
+        parts=dict(made.parts),
+        transform=made.transform,
+        fingerprint=made.fingerprint,
+        problems=made.problems,
+        reading=made.reading,
+        split_how=made.split_how,
+        identifiers={},
+        source=said,
+        seed=seed,
+        named=named,
+        series=made.series,
+    )
+
+
 def _open(
     source: Any, reading: Reading, *, own_test: bool, like: Spec | None = None, white: float | None = None
 ) -> tuple[Found, str, str]:
     """What the source holds, a short name for it, and what run.json remembers of where it was."""
-    if reading.kind not in ("auto", "images", "table", "text"):
-        raise Unable(f"--kind {reading.kind}: data of this kind cannot be read yet; images, table and text can")
+    if reading.kind not in ("auto", "images", "table", "series", "sequences", "text"):
+        able = "series, sequences, images, table and text can"
+        raise Unable(f"--kind {reading.kind}: data of this kind cannot be read yet; {able}")
     if not isinstance(source, str | Path):
         from .objects import from_object
 
+        if reading.kind == "sequences":
+            return given_labelled(source) or sequences_from_object(source), "memory", ""
+        if reading.kind == "series":
+            source, reading = as_rows(source), dataclasses.replace(reading, kind="table")
+        elif reading.kind == "auto":
+            source = with_index(source)
         return from_object(source, reading, white), "memory", ""
     if isinstance(source, str):
         known = catalog.find(source)
@@ -207,12 +291,13 @@ def _open(
             if reading.label:
                 raise InputError(f"--label {reading.label}: {entry.name} carries its own labels; leave the flag out")
             return entry.read(options, reading.size), entry.name, source
+        source = named_set(os.environ.get("ELBOROOM_DATA", ""), source) or source
     path = Path(source).expanduser()
-    if not path.exists():
+    if not path.exists() and is_pair(path) is None:
         sets = catalog.names()
         raise InputError(
             f"{source}: there is no such file or folder, and no set of that name{nearest(str(source), sets)}; "
-            f"sets: {', '.join(sets)}"
+            f"sets: {', '.join(sets)}; others of the UCR/UEA archive lie in $ELBOROOM_DATA/sequences/NAME"
         )
     found, name = open_path(path, reading, own_test=own_test, like=like, white=white)
     return found, name, str(path.resolve())
@@ -220,6 +305,8 @@ def _open(
 
 def _same_kind(reading: Reading, kind: str) -> None:
     """Refuse data of another kind than the one asked for."""
+    if reading.kind == "series":
+        raise Unable(f"--kind series: these data hold {kind}; a series is read from a table, a row for each time")
     if reading.kind not in ("auto", kind):
         raise InputError(f"--kind {reading.kind}: these data hold {kind}; leave the flag out, or name other data")
 

@@ -168,7 +168,8 @@ def image_transform(scale: str, white: float) -> _Images:
 class TableTransform(Transform):
     """x = (raw - center) / spread in real columns, log(1 + raw) where `scale` is log1p; other columns as they are.
 
-    A missing cell becomes 0 and is marked in `observed`.
+    Raw values are (..., columns): rows of a table, or (window, columns) of a series. A missing cell becomes 0 and is
+    marked in `observed`.
     """
 
     center: Tensor
@@ -197,7 +198,7 @@ class TableTransform(Transform):
             x = torch.log1p(x)
         if observed is not None:
             x = torch.where(observed, x, torch.zeros_like(x))
-        return Batch(x, raw.get("label"), observed)
+        return Batch(x, raw.get("label"), observed, raw.get("lengths"))
 
     def undo(self, x: Tensor) -> Tensor:
         if self.scale == "log1p":
@@ -222,4 +223,9 @@ def transform_from_json(saved: dict[str, Any]) -> Transform:
         from .tokenizers import tokenizer_from_json
 
         return TextTransform(tokenizer_from_json(saved["tokenizer"]))
+    if saved.get("kind") == "labelled text":
+        from .sequences_text import TokenTransform
+        from .tokenizers import tokenizer_from_json
+
+        return TokenTransform(tokenizer_from_json(saved["tokenizer"]))
     raise InputError(f"a run's transform is of kind {saved.get('kind')!r}, which this version does not know")

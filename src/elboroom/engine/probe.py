@@ -40,6 +40,11 @@ class _Counter(TorchDispatchMode):
         self.operations = 0
         self.largest = 0
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """No compiler will see it, so there is none to be told to leave it alone, which takes a second to import."""
+        return False
+
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:

@@ -7,6 +7,7 @@ resumed run sees the draws of an uninterrupted one, and looking at samples chang
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -59,13 +60,23 @@ def deterministic() -> Iterator[None]:
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     filled = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True)
+    _use_deterministic(True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(before, warn_only=warn_only)
+        _use_deterministic(before, warn_only=warn_only)
         torch.utils.deterministic.fill_uninitialized_memory = filled  # type: ignore[attr-defined]
+
+
+def _use_deterministic(mode: bool, *, warn_only: bool = False) -> None:
+    """`torch.use_deterministic_algorithms`, which imports the compiler (2 s) to tell it, too; where that is not there
+    yet, only the kernels are told, and `trace.inductor` tells the compiler when it comes."""
+    tell = getattr(torch._C, "_set_deterministic_algorithms", None)
+    if tell is None or "torch._inductor.config" in sys.modules:
+        torch.use_deterministic_algorithms(mode, warn_only=warn_only)
+    else:
+        tell(mode, warn_only=warn_only)
 
 
 @contextmanager

@@ -146,6 +146,9 @@ def run_after(losses: Losses, phase: Phase, tensors: dict[str, Tensor]) -> None:
 
 def inductor(graph: Graph) -> tuple[Callable[..., Any], str]:
     """Compile a graph, by the quickest entry this torch offers; with the name of the entry that was used."""
+    torch.use_deterministic_algorithms(  # the compiler is told, too: see runtime.deterministic
+        torch.are_deterministic_algorithms_enabled(), warn_only=torch.is_deterministic_algorithms_warn_only_enabled()
+    )
     options = {"cpp_wrapper": graph.examples[0].device.type == "cpu", "fallback_random": True}
     for name, compile_graph in (("standalone", _standalone), ("dynamo", _dynamo)):
         try:

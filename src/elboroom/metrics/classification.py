@@ -1,8 +1,8 @@
-"""How well classes are told: shares that are right, what the probabilities are worth, and whether they can be believed.
+"""How well classes are told: shares that are right, what the probabilities are worth, and how far to trust them.
 
-All of it is numpy. n examples, K classes; labels are 0 .. K-1, `p` (n, K) are probabilities. Balanced accuracy and macro
-F1: Sokolova & Lapalme 2009. Calibration: Guo et al. 2017 (arXiv 1706.04599), with bins of equal numbers as in Nixon et
-al. 2019 (arXiv 1904.01685).
+n examples, K classes; labels are 0 .. K-1, `p` (n, K) are probabilities. Balanced accuracy and macro F1: Sokolova &
+Lapalme 2009. Calibration: Guo et al. 2017 (arXiv 1706.04599), with bins of equal numbers as in Nixon et al. 2019 (arXiv
+1904.01685).
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ def recalls(counts: ArrayLike) -> Array:
     """(K,) share of each true class that is named right; NaN for a class of which there is none."""
     table = np.asarray(counts, np.float64)
     total = table.sum(1)
-    return np.divide(np.diag(table), total, out=np.full(len(table), np.nan), where=total > 0)
+    out: Array = np.divide(np.diag(table), total, out=np.full(len(table), np.nan), where=total > 0)
+    return out
 
 
 def balanced_accuracy(counts: ArrayLike) -> float:
@@ -63,7 +64,7 @@ def log_losses(p: ArrayLike, label: ArrayLike) -> Array:
 
 
 def calibration_curve(p: ArrayLike, label: ArrayLike, bins: int = BINS) -> dict[str, NDArray[Any]]:
-    """`confidence`, `accuracy` and `count` of each bin: examples in the order of their largest probability, cut evenly."""
+    """`confidence`, `accuracy` and `count` of each bin: examples by their largest probability, cut evenly."""
     p, label = np.asarray(p, np.float64), np.asarray(label, np.int64)
     sure, right = p.max(1), (p.argmax(1) == label).astype(np.float64)
     order = np.argsort(sure, kind="stable")

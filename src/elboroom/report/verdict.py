@@ -21,7 +21,8 @@ from .words import article, measure, plural
 __all__ = ["Rival", "compared", "state_sentence", "title", "verdict"]
 
 MOST_WORDS = 50
-MAIN = ("bits_per_dim", "bits_per_byte", "loss_nats_per_token", "elbo_nats", "reconstruction_bce", "reconstruction_mse")
+MAIN = ("bits_per_dim", "bits_per_byte", "loss_nats_per_token", "elbo_nats", "reconstruction_bce", "reconstruction_mse",
+    "mae")  # fmt: skip
 NO_RIVALS = ("floor", "uniform", "real against real", "elbo", "chance", "noise", "unseen text")
 """References that bound a measure or stand for knowing nothing; beating them is no news."""
 RIVALS = (
@@ -33,6 +34,8 @@ RIVALS = (
     ("largest class", "always naming the largest class"),
     ("byte frequencies", "the frequencies of single bytes"),
     ("commonest token", "always naming the commonest token"),
+    ("last value", "the last value"),
+    ("seasonal naive", "the value one period before"),
 )
 """How the references of metrics.json are called inside a sentence: start of the name, phrase with its rest."""
 UNSEEN = {"test": "{} it has not seen", "valid": "{} it was not trained on", "train": "{} it was trained on"}

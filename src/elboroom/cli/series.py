@@ -1,0 +1,140 @@
+"""`detect` and `forecast`: what is unusual in a series, and what comes after its end."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from elboroom.cli import flags
+from elboroom.cli.parser import Parser, number, one_of, whole
+from elboroom.cli.verbs import Answer, Verb
+from elboroom.core import registry
+from elboroom.core.errors import InputError
+
+if TYPE_CHECKING:
+    from elboroom.detecting import Found
+
+__all__ = ["Detect", "Forecast"]
+
+FOUND_EVENTS = 5
+"""Exit code of --fail-on-event."""
+SHOWN = 12
+"""Events that are printed; all are in events.csv."""
+
+
+class Detect(Verb):
+    """What is unusual in a series: scores of every row, events and a page; by a run, or a model made on the spot."""
+
+    def flags(self, parser: Parser, words: list[str]) -> None:
+        self.words, able = words, registry.able("Forecasts")
+        add = parser.add_argument
+        add("DATA", help="a named set, or a table with a row for each time")
+        add("--run", type=Path, metavar="RUN", help="judge by this run")
+        add("--model", metavar="NAME", help=f"the model that is trained (default {able[0]})")
+        add("--alarms-per-day", type=number(0, above=True), metavar="F", help="false alarms the threshold allows for")
+        add(
+            "--smoothing",
+            type=one_of("centred", "causal"),
+            default="centred",
+            metavar="S",
+            help="centred|causal mean of the scores over a period; causal uses no later row (default centred)",
+        )
+        add("--minutes", type=number(0, above=True), metavar="M", help="train as long (default: seconds)")
+        add("--fail-on-event", action="store_true", help=f"exit with {FOUND_EVENTS} where there are events")
+        flags.add_out(parser, "a folder: scores.csv, events.csv, report.html, and the model in run")
+        flags.add_reading(parser)
+        flags.add_runtime(parser)
+        flags.add_settings(parser, registry.entry(_model_in(words) or able[0]))
+
+    def run(self, args: argparse.Namespace) -> Answer:
+        from elboroom.artifacts.files import output
+        from elboroom.cli.progress import Progress
+        from elboroom.detecting import Asked, detect
+        from elboroom.detecting_answer import write
+        from elboroom.run import load
+
+        given = vars(args)
+        if args.run is not None and (args.model or args.minutes or flags.settings(given)):
+            raise InputError("--run: a run is trained already; leave out --model, --minutes and settings")
+        asked = Asked(alarms_per_day=args.alarms_per_day or 0.0, smoothing=args.smoothing, seed=given.get("seed") or 0)
+        command = shlex.join(["elboroom", "detect", *self.words])
+        progress = Progress()
+        with output(args.out, force=args.force) as folder:
+            folder.mkdir()
+            found = detect(
+                args.DATA,
+                run=None if args.run is None else load(args.run),
+                model=args.model or "",
+                reading=flags.reading(given),
+                settings=flags.settings(given),
+                asked=asked,
+                minutes=args.minutes or 0.0,
+                folder=None if args.run is not None else folder / "run",
+                progress=progress,
+                **{k: v for k, v in flags.runtime(given).items() if k != "seed"},
+            )
+            headline = write(found, folder, command)
+        document: dict[str, Any] = {
+            "out": str(args.out),
+            "events": found.events,
+            "threshold": found.threshold,
+            "headline": headline,
+            "problems": found.problems,
+        }
+        code = FOUND_EVENTS if args.fail_on_event and found.events else 0
+        return Answer(document=document, text=_said(found, headline, args.out), code=code)
+
+
+class Forecast(Verb):
+    """What comes after the end of a series: the middle of many drawn paths, and an interval."""
+
+    def flags(self, parser: Parser, words: list[str]) -> None:
+        add = parser.add_argument
+        add("RUN", type=Path, help="a run folder")
+        add("DATA", help="a table with a row for each time, read to its end")
+        add("--horizon", required=True, type=whole(1), metavar="H", help="rows ahead")
+        add("--level", type=number(0, above=True), default=0.9, metavar="L", help="share inside the interval (.9)")
+        add("--seed", type=flags.SEED, default=0, metavar="S", help="of the paths (default 0)")
+        flags.add_out(parser, "a table, ending in .csv")
+
+    def run(self, args: argparse.Namespace) -> Answer:
+        from elboroom import outputs
+
+        if args.out.suffix != ".csv":
+            raise InputError(f"--out {args.out}: a forecast is a table; end the name in .csv")
+        from elboroom.forecasting import forecast
+        from elboroom.run import load
+        from elboroom.series_files import forecast_table
+
+        found = forecast(load(args.RUN), args.DATA, args.horizon, level=args.level, seed=args.seed)
+        outputs.write_bytes(args.out, forecast_table(found).encode(), force=args.force)
+        rows = sum(len(one.middle) for one in found)
+        return Answer(document={"run": str(args.RUN), "out": str(args.out), "rows": rows}, text=str(args.out))
+
+
+def _model_in(words: list[str]) -> str:
+    """The model that the call names, so that its settings become flags."""
+    for i, word in enumerate(words):
+        if word == "--model" and i + 1 < len(words):
+            return words[i + 1]
+        if word.startswith("--model="):
+            return word.removeprefix("--model=")
+    return ""
+
+
+def _said(found: Found, headline: str, out: Path) -> str:
+    """The answer in a few lines."""
+    from elboroom.series_files import blamed, number, time_words
+
+    lines = [headline]
+    for one in found.judged:
+        for event in one.events[: SHOWN - len(lines) + 1]:
+            first, last = time_words(one.series, event.start), time_words(one.series, event.stop - 1)
+            name = f"{one.series.name}: " if one.series.name else ""
+            lines.append(f"  {name}{first} to {last}  {number(event.peak_score)}  {blamed(found, one, event)}")
+    if found.events > len(lines) - 1:
+        lines.append(f"  and {found.events - len(lines) + 1} more in events.csv")
+    lines += [f"data: {problem}" for problem in found.problems]
+    return "\n".join([*lines, str(out / "report.html")])

@@ -1,0 +1,309 @@
+"""Anomalies of a series, from data to events: the forecaster's score, what is simpler beside it, and what both say.
+
+A forecaster is trained on the first stretch of the series, or taken from a run; its threshold is set on a later stretch
+that it was not trained on, and every row after both is judged. No label is ever used for that. With labels the report
+says who won; without them it says how far the detectors agree, and how many faults injected into the calibration
+stretch were found, which is another thing than finding real ones.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elboroom.anomalies.detector import Detector, Smoothing
+from elboroom.anomalies.events import Event, blame, reasons
+from elboroom.anomalies.expected import Expected, expected
+from elboroom.anomalies.stream import Stream
+from elboroom.baselines.detection import BASELINES, Baseline
+from elboroom.core import registry
+from elboroom.core.abilities import Forecasts
+from elboroom.core.errors import InputError, Unable
+from elboroom.data.reading import Reading
+
+if TYPE_CHECKING:
+    from elboroom.data.series import Series, SeriesSet
+    from elboroom.run import Run
+
+__all__ = ["Asked", "Beside", "Found", "Judged", "asked_for", "detect", "judge", "stream"]
+
+Array = NDArray[np.float64]
+TRAIN = 0.4
+"""Share of the rows to learn from where the user names none; its end sets the threshold."""
+STEPS = 80
+"""Training steps of a forecaster that is only made to answer soon."""
+ROWS_AN_ALARM = 2000
+"""One false alarm in so many rows where no rate is asked for."""
+DAY_NS = 86_400 * 10**9
+PAIRS, CELLS = 4e8, 5e4
+"""Comparisons of windows, and cells, up to which the slow baselines are run."""
+WARM_UP = 2
+"""Horizons at a segment's start without a score."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """How to look."""
+
+    alarms_per_day: float = 0.0
+    """False alarms a day that the threshold is set for; 0: one in 2,000 rows."""
+    smoothing: Smoothing = "centred"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.alarms_per_day) and self.alarms_per_day >= 0):
+            raise InputError(f"--alarms-per-day {self.alarms_per_day}: expected a rate above 0")
+
+
+@dataclass
+class Beside:
+    """A baseline on one series."""
+
+    baseline: Baseline
+    score: Array
+    """(T,), NaN where it gives none."""
+
+
+@dataclass
+class Judged:
+    """One series and what was said of its rows."""
+
+    series: Series
+    train: int
+    """Rows before this one were learnt from, or set the threshold."""
+    score: Array
+    """(T,), NaN where a row has none."""
+    shares: Array
+    """(T, C)"""
+    reasons: NDArray[np.str_]
+    """(T,)"""
+    events: list[Event]
+    expected: Array
+    """(T, C), one row ahead, in the user's units."""
+    sd: Array
+    """(T, C)"""
+    beside: list[Beside] = field(default_factory=list)
+
+    def channels(self, event: Event) -> list[tuple[int, float]]:
+        """(channel, share of the blame), largest first."""
+        return blame(self.shares, event)
+
+
+@dataclass
+class Found:
+    """All of it."""
+
+    run: Run
+    detector: Detector
+    series: SeriesSet
+    judged: list[Judged]
+    asked: Asked
+    rate: float
+    """False alarms a row asked for."""
+    problems: list[str]
+    left_out: dict[str, str]
+    """Baselines that did not run, and why."""
+    calibration: Array
+    """(N,): the scores that set the threshold; series are joined by one NaN."""
+
+    @property
+    def threshold(self) -> float:
+        assert self.detector.tail is not None
+        return self.detector.tail.threshold
+
+    @property
+    def events(self) -> int:
+        return sum(len(one.events) for one in self.judged)
+
+
+def asked_for(*, alarms_per_day: float = 0.0, smoothing: str = "centred", seed: int = 0) -> Asked:
+    """An Asked, its words checked."""
+    if smoothing not in ("centred", "causal"):
+        raise InputError(f"smoothing {smoothing!r}: expected centred or causal")
+    return Asked(alarms_per_day=alarms_per_day, smoothing=smoothing, seed=seed)  # type: ignore[arg-type]
+
+
+def stream(run: Run, *, alarms_per_day: float = 0.0) -> Stream:
+    """A stream from an empty memory, with the threshold for causal scores."""
+    from elboroom.run import require
+
+    require(run.model, Forecasts, "judge a stream", run.name)
+    assert isinstance(run.model, Forecasts)
+    known = run.dataset().series
+    assert known is not None
+    detector, _ = calibrated(run, known, Asked(alarms_per_day=alarms_per_day, smoothing="causal"))
+    return Stream(run.model, run.transform, detector, known.step if known.time else 0)
+
+
+def detect(
+    source: Any,
+    *,
+    run: Run | None = None,
+    model: str = "",
+    reading: Reading | None = None,
+    settings: dict[str, Any] | None = None,
+    asked: Asked | None = None,
+    minutes: float = 0.0,
+    folder: Path | None = None,
+    progress: Callable[..., None] = lambda event: None,
+    **runtime: Any,
+) -> Found:
+    """Judge every row of `source`: by `run`, or by a model trained on its first stretch (`reading.train_until`).
+
+    `folder` keeps that model's run (None: a temporary one). Raises InputError where the data are no series, or too few.
+    """
+    asked = asked or Asked()
+    if run is not None:
+        if reading is not None and reading != Reading(label=reading.label):
+            raise InputError("a run knows how its data are read: beside --run only --label can be given")
+        return judge(run, source, asked)
+    reading = dataclasses.replace(reading or Reading(), kind="series")
+    if not reading.train_until and reading.split is None:
+        reading = dataclasses.replace(reading, train_until=str(TRAIN))
+    if not (model := model or next(iter(registry.able("Forecasts")), "")):
+        raise Unable("no model of this installation can forecast, and detect needs one")
+    from elboroom.fitting import fit
+
+    budget: dict[str, Any] = {"minutes": minutes} if minutes else {"steps": STEPS}
+    made = fit(
+        model, source, reading=reading, settings=settings or {}, run=folder, seed=asked.seed,
+        progress=progress, **budget, **runtime,
+    )  # fmt: skip
+    return judge(made, source, asked, own=True)
+
+
+def judge(run: Run, source: Any, asked: Asked, *, own: bool = False) -> Found:
+    """Judge the rows of `source` by a run; `own`: they are its own, and those it was trained on are not judged."""
+    from elboroom.run import require
+
+    require(run.model, Forecasts, "detect", run.name)
+    assert isinstance(run.model, Forecasts)
+    trained = run.dataset()
+    data = trained if own else run.read(source)
+    assert trained.series is not None
+    assert data.series is not None
+    detector, calibration = calibrated(run, trained.series, asked)
+    judged = [
+        _judged(run, detector, data.series, i, asked, _learnt(data.series, i) if own else 0)
+        for i in range(len(data.series.series))
+    ]
+    left_out = _baselines(judged, trained.series, asked) if own else {}
+    return Found(
+        run,
+        detector,
+        data.series,
+        judged,
+        asked,
+        _rate(trained.series, asked),
+        list(data.problems),
+        left_out,
+        calibration,
+    )
+
+
+def calibrated(run: Run, known: SeriesSet, asked: Asked) -> tuple[Detector, Array]:
+    """Units from the stretch that the run was trained on; the threshold from that on which it was validated, whose
+    scores are given, too.
+
+    Where that is too short for the rate asked for, the training stretch counts, too, whose errors are smaller.
+    """
+    assert isinstance(run.model, Forecasts)
+    errors, later = [], []
+    for i, series in enumerate(known.series):
+        stretches = known.stretches[i]
+        found = expected(run.model, run.transform, series.values, series.segments).errors
+        if "train" in stretches:
+            errors.append(found[slice(*stretches["train"])])
+        later.append((found, series, stretches))
+    period = known.period or max(2, run.spec.shape[0] // 4)
+    detector = Detector.fit(
+        np.concatenate(errors), period=period, smoothing=asked.smoothing, warm_up=WARM_UP * run.model.horizon
+    )
+    rate, parts = _rate(known, asked), {"valid": [np.zeros(0)], "train": [np.zeros(0)]}
+    for found, series, stretches in later:
+        score = detector.scores(found, series.segments).score
+        for part, held in parts.items():
+            held += [score[slice(*stretches.get(part, (0, 0)))], np.full(1, np.nan)]
+    valid, train = (np.concatenate(held) for held in parts.values())
+    rows = int((~np.isnan(valid)).sum())
+    if rows * rate >= 1:
+        return detector.calibrated(valid, rate), valid
+    both = np.concatenate([train, valid])
+    ready = detector.calibrated(both, rate)
+    assert ready.tail is not None
+    said = f"{ready.tail.how}; training rows are among them, for the {rows} after them cannot show such a rate"
+    return dataclasses.replace(ready, tail=dataclasses.replace(ready.tail, how=said)), both
+
+
+def _rate(known: SeriesSet, asked: Asked) -> float:
+    """False alarms a row."""
+    if not asked.alarms_per_day:
+        return 1 / ROWS_AN_ALARM
+    if not known.time:
+        raise InputError("--alarms-per-day: the rows have no times, so there are no days; leave it out")
+    rate = asked.alarms_per_day * known.step / DAY_NS
+    if rate >= 0.5:
+        raise InputError(
+            f"--alarms-per-day {asked.alarms_per_day:g} is an alarm in every {1 / rate:.1f} rows; give fewer"
+        )
+    return rate
+
+
+def _learnt(known: SeriesSet, i: int) -> int:
+    """The row from which a series of the run's own is judged: after training and calibration."""
+    stretches = known.stretches[i]
+    return max((stretches[part][1] for part in ("train", "valid") if part in stretches), default=0)
+
+
+def _judged(run: Run, detector: Detector, known: SeriesSet, i: int, asked: Asked, train: int) -> Judged:
+    series = known.series[i]
+    assert isinstance(run.model, Forecasts)
+    found = expected(run.model, run.transform, series.values, series.segments)
+    scores = detector.scores(found.errors, series.segments)
+    usable = np.arange(len(series)) >= train
+    missing = np.isnan(series.values).all(1)
+    mean, sd = _in_units(run, found)
+    return Judged(
+        series=series,
+        train=train,
+        score=scores.score,
+        shares=scores.shares,
+        reasons=reasons(scores.score, train=train, missing=missing),
+        events=detector.events(scores.score, usable),
+        expected=mean,
+        sd=sd,
+    )
+
+
+def _in_units(run: Run, found: Expected) -> tuple[Array, Array]:
+    """What was expected one row ahead, (T, C), and its standard deviation, in the user's units."""
+    import torch
+
+    mean, sd = torch.from_numpy(found.mean[:, 0]), torch.from_numpy(found.sd[:, 0])
+    middle = run.transform.undo(mean[None])[0].double().numpy()
+    upper = run.transform.undo((mean + sd)[None])[0].double().numpy()
+    return middle, np.abs(upper - middle)
+
+
+def _baselines(judged: list[Judged], known: SeriesSet, asked: Asked) -> dict[str, str]:
+    """Run every baseline on every series; gives those left out, and why."""
+    left_out: dict[str, str] = {}
+    period = known.period or max(4, min(32, min(len(one.series) for one in judged) // 20))
+    pairs = sum(len(one.series) ** 2 * one.series.values.shape[1] for one in judged)
+    cells = sum(one.series.values.size for one in judged)
+    slow = {"matrix_profile": pairs > PAIRS, "matrix_profile_left": pairs > PAIRS, "isolation_forest": cells > CELLS}
+    for baseline in BASELINES:
+        if slow.get(baseline.name):
+            left_out[baseline.title] = f"{cells:,} cells are too many for it to answer soon"
+            continue
+        for one in judged:
+            score = baseline.score(one.series.values, one.train, period=period, seed=asked.seed)
+            one.beside.append(Beside(baseline, score))
+    return left_out

@@ -1,0 +1,110 @@
+"""`detect` and `forecast` through the program."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from elboroom.cli.main import main
+
+Call = Callable[..., tuple[int, str, str]]
+Answer = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    rng = np.random.default_rng(1)
+    t = np.arange(700)
+    x = np.stack([np.sin(t / 3), np.cos(t / 3)], 1) + rng.normal(size=(700, 2)) / 10
+    x[600:615, 0] += 9
+    path = tmp_path_factory.mktemp("tables") / "pump.csv"
+    lines = [f"{a:.4f},{b:.4f}" for a, b in x]
+    path.write_text("flow,heat\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+QUICK = ("--threads", 1, "--hidden", 16, "--window", 16, "--kind", "series")
+
+
+@pytest.fixture(scope="module")
+def found(table: Path) -> tuple[Path, Any]:
+    """The folder that `detect` made, and the document it printed."""
+    out, said = table.parent / "found", io.StringIO()
+    with contextlib.redirect_stdout(said):
+        assert main(["detect", str(table), "--out", str(out), *map(str, QUICK), "--json"]) == 0
+    return out, json.loads(said.getvalue())
+
+
+def test_detect_writes_scores_events_page_and_the_model(found: tuple[Path, Any]) -> None:
+    out, document = found
+    assert {"out", "events", "threshold", "headline", "problems"} <= document.keys()
+    assert {path.name for path in out.iterdir()} == {"scores.csv", "events.csv", "report.html", "run"}
+    with (out / "scores.csv").open(encoding="utf-8", newline="") as file:
+        scores = list(csv.DictReader(file))
+    assert len(scores) == 700
+    assert any(line["is_event"] == "1" for line in scores[600:615])
+    with (out / "events.csv").open(encoding="utf-8", newline="") as file:
+        assert len(list(csv.DictReader(file))) == document["events"] > 0
+    assert json.loads((out / "run" / "run.json").read_text(encoding="utf-8"))["state"] == "done"
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "no winner can be named" in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_the_model_beside_the_answer_can_be_used_again(
+    answer: Answer, table: Path, found: tuple[Path, Any], tmp_path: Path
+) -> None:
+    run = found[0] / "run"
+    again = answer("detect", table, "--run", run, "--out", tmp_path / "again", "--smoothing", "causal")
+    assert {path.name for path in (tmp_path / "again").iterdir()} == {"scores.csv", "events.csv", "report.html"}
+    assert again["events"] > 0
+    made = answer("forecast", run, table, "--horizon", 12, "--out", tmp_path / "next.csv")
+    assert made["rows"] == 12
+    first = (tmp_path / "next.csv").read_text(encoding="utf-8").splitlines()[0]
+    assert first == "step,flow,flow:low,flow:high,heat,heat:low,heat:high"
+
+
+def test_events_can_be_an_exit_code(call: Call, table: Path, found: tuple[Path, Any], tmp_path: Path) -> None:
+    by = ("detect", table, "--run", found[0] / "run", "--out", tmp_path / "a")
+    assert call(*by, "--fail-on-event")[0] == 5
+    code, _, said = call(*by)
+    assert code == 2
+    assert "--force" in said
+    assert call(*by, "--force")[0] == 0
+    code, _, said = call(*by, "--force", "--hidden", 8)
+    assert code == 2
+    assert "trained already" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (("detect", "{table}", "--out", "{out}", "--alarms-per-day", "0"), 2, "--alarms-per-day"),
+        (("detect", "{table}", "--out", "{out}", "--alarms-per-day", "1", "--kind", "series"), 2, "no days"),
+        (("detect", "{table}", "--out", "{out}", "--smoothing", "none"), 2, "centred, causal"),
+        (("detect", "{table}", "--out", "{out}", "--hiden", "3"), 2, "--hidden"),
+        (("detect", "{table}", "--out", "{out}", "--model", "nonsense"), 2, "nonsense"),
+        (("detect", "nowhere.csv", "--out", "{out}"), 2, "nowhere.csv"),
+        (("detect", "{table}", "--out", "{out}", "--train-until", "5", "--kind", "series"), 2, "train"),
+        (("forecast", "{out}", "{table}", "--horizon", "3", "--out", "{out}.csv"), 2, "run"),
+    ],
+)
+def test_what_cannot_be_done_is_said_and_nothing_is_left(
+    call: Call, table: Path, tmp_path: Path, words: tuple[str, ...], code: int, says: str
+) -> None:
+    out = tmp_path / "out"
+    given = [word.format(table=table, out=out) for word in words]
+    found, printed, said = call(*given)
+    assert found == code, said
+    assert says in said
+    assert "Traceback" not in said
+    assert not printed
+    assert not list(tmp_path.iterdir())

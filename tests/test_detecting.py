@@ -1,0 +1,189 @@
+"""`detect` from data to answer: files as promised, the same twice, and words that do not say more than is known."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from elboroom.core.errors import InputError, Unable
+from elboroom.data.reading import Reading
+from elboroom.detecting import Asked, Found, detect, judge
+from elboroom.detecting_answer import headline, page
+from elboroom.forecasting import forecast
+from elboroom.series_files import events_table, forecast_table, scores_table
+
+ROWS, FAULT = 900, (700, 730)
+
+
+def values() -> np.ndarray:
+    rng = np.random.default_rng(0)
+    t = np.arange(ROWS)
+    x = np.stack([np.sin(t / 4), 10 + 3 * np.cos(t / 4), t * 0 + 5.0], 1) + rng.normal(size=(ROWS, 3)) / 10
+    x[slice(*FAULT), 1] += 12
+    x[rng.random(x.shape) < 0.02] = np.nan
+    return x
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Rows of ten minutes, one swapped with its neighbour, one given twice, a text column, and labels."""
+    path = tmp_path_factory.mktemp("series") / "plant.csv"
+    start = np.datetime64("2026-01-01T00:00")
+    lines = []
+    for i, row in enumerate(values()):
+        cells = ["" if math.isnan(v) else f"{v:.5f}" for v in row]
+        label = int(FAULT[0] <= i < FAULT[1])
+        lines.append(",".join([str(start + np.timedelta64(10 * i, "m")), *cells, "ok", str(label)]))
+    lines[3], lines[4] = lines[4], lines[3]
+    lines.insert(10, lines[10])
+    path.write_text("time,a,b,c,note,fault\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def found(table: Path) -> Found:
+    return detect(table, reading=Reading(label="fault"), settings={"hidden": 32}, asked=Asked(), threads=1)
+
+
+def rows_of(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_the_fault_is_an_event_blamed_on_its_channel(found: Found) -> None:
+    (one,) = found.judged
+    hit = [e for e in one.events if e.start < FAULT[1] and e.stop > FAULT[0]]
+    assert len(hit) == 1
+    channel, share = one.channels(hit[0])[0]
+    assert found.series.channels[channel] == "b"
+    assert share > 0.5
+    assert all(event.start >= one.train for event in one.events)
+
+
+def test_scores_have_one_line_for_each_input_row_in_input_order(found: Found) -> None:
+    lines = rows_of(scores_table(found))
+    assert list(lines[0]) == [
+        "row", "time", "score", "threshold", "is_event", "event", "reason", "blame:a", "blame:b", "blame:c",
+    ]  # fmt: skip
+    assert [line["row"] for line in lines] == [str(i) for i in range(ROWS + 1)]
+    assert (lines[3]["time"], lines[4]["time"]) == ("2026-01-01T00:40:00", "2026-01-01T00:30:00")
+    assert lines[10]["time"] == lines[11]["time"]
+    (one,) = found.judged
+    assert {line["reason"] for line in lines} <= {"ok", "warm-up", "gap", "missing", "training"}
+    assert [line["reason"] == "training" for line in lines].count(True) == pytest.approx(one.train, abs=1)
+    inside = [line for line in lines if line["is_event"] == "1"]
+    assert inside
+    assert all(float(line["score"]) > 0 and line["event"] for line in inside)
+    assert {line["threshold"] for line in lines} == {f"{found.threshold:.6g}"}
+
+
+def test_events_name_input_rows_and_channels(found: Found) -> None:
+    (one,) = found.judged
+    lines = rows_of(events_table(found))
+    assert list(lines[0]) == ["event", "start_row", "end_row", "start", "end", "peak_row", "peak_score", "channels"]
+    assert len(lines) == len(one.events)
+    scores = {line["row"]: line for line in rows_of(scores_table(found))}
+    for line in lines:
+        assert scores[line["start_row"]]["event"] == line["event"] == scores[line["end_row"]]["event"]
+        assert scores[line["start_row"]]["time"] == line["start"]
+        assert scores[line["peak_row"]]["score"] == line["peak_score"]
+    assert any(line["channels"].startswith("b ") for line in lines)
+
+
+def test_with_labels_the_answer_says_who_won_and_how_surely(found: Found) -> None:
+    said = page(found, "elboroom detect plant.csv")
+    best = next(row for row in said["beside"] if row["difference"])
+    assert said["ours"]["vus_pr"] is not None
+    assert not best["transductive"]
+    assert best["vus_pr"] == max(row["vus_pr"] for row in said["beside"] if not row["transductive"])
+    words = said["headline"]
+    gap = best["difference"]
+    if not math.isfinite(gap["low"]):
+        assert "cannot say who is better" in words
+    else:
+        assert words.startswith(("No winner", said["ours"]["title"], best["title"]))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "begins"), [(0.01, 0.2, "net wins"), (-0.2, -0.01, "PCA wins"), (-0.1, 0.1, "No winner")]
+)
+def test_a_winner_is_named_only_where_the_interval_is_clear_of_zero(
+    found: Found, low: float, high: float, begins: str
+) -> None:
+    rival = {"title": "PCA", "vus_pr": 0.3, "difference": {"value": (low + high) / 2, "low": low, "high": high}}
+    assert headline(found, {"title": "net", "vus_pr": 0.4}, [rival], None).startswith(begins)
+
+
+def test_without_labels_no_winner_is_named(found: Found) -> None:
+    faults = {"found": 3, "of": 20, "kinds": {}}
+    words = headline(found, {"title": "net", "vus_pr": None}, [], faults)
+    assert "no winner can be named" in words
+    assert "of 20 faults injected into the calibration stretch 3 were found" in words
+
+
+def test_twice_is_the_same(found: Found, table: Path) -> None:
+    again = detect(table, reading=Reading(label="fault"), settings={"hidden": 32}, asked=Asked(), threads=1)
+    assert scores_table(again) == scores_table(found)
+    assert events_table(again) == events_table(found)
+
+
+def test_a_run_judges_new_rows_of_the_same_channels(found: Found, table: Path, tmp_path: Path) -> None:
+    other = judge(found.run, table, Asked(smoothing="causal"))
+    assert other.judged[0].train == 0
+    assert not other.judged[0].beside
+    path = tmp_path / "less.csv"
+    path.write_text("time,a,b\n2026-01-01T00:00,1,2\n2026-01-01T00:10,1,2\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"'?c'?"):
+        judge(found.run, path, Asked())
+
+
+def test_a_forecast_goes_on_from_the_last_row(found: Found, table: Path) -> None:
+    (one,) = forecast(found.run, table, 30, seed=1)
+    assert one.middle.shape == (30, 3)
+    assert one.times is not None
+    assert str(one.times[0]) == "2026-01-07T06:00:00.000000000"
+    assert (one.low <= one.middle).all()
+    assert (one.middle <= one.high).all()
+    (same,), (other,) = forecast(found.run, table, 30, seed=1), forecast(found.run, table, 30, seed=2)
+    np.testing.assert_array_equal(one.low, same.low)
+    assert (one.low != other.low).any()
+    wide, narrow = (forecast(found.run, table, 30, seed=1, level=level)[0] for level in (0.95, 0.5))
+    assert (wide.high >= narrow.high).all()
+    assert (wide.low <= narrow.low).all()
+    lines = rows_of(forecast_table([one]))
+    assert list(lines[0]) == ["step", "time", "a", "a:low", "a:high", "b", "b:low", "b:high", "c", "c:low", "c:high"]
+    assert len(lines) == 30
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        ({"horizon": 0}, InputError, "--horizon 0"),
+        ({"horizon": 3, "level": 1.5}, InputError, "--level"),
+    ],
+)
+def test_forecasts_that_cannot_be_are_refused(
+    found: Found, table: Path, call: dict[str, Any], error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        forecast(found.run, table, **call)
+
+
+def test_rates_need_days(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no days"):
+        detect(values(), settings={"hidden": 8}, asked=Asked(alarms_per_day=1), threads=1)
+    with pytest.raises(InputError, match="expected a rate above 0"):
+        Asked(alarms_per_day=math.nan)
+
+
+def test_a_run_that_knows_no_series_is_refused(tmp_path: Path) -> None:
+    import elboroom as elbo
+
+    run = elbo.fit("vae", np.random.default_rng(0).normal(size=(60, 4)), epochs=1, threads=1)
+    with pytest.raises(Unable, match="cannot detect"):
+        judge(run, values(), Asked())
