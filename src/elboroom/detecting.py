@@ -138,7 +138,8 @@ def stream(run: Run, *, alarms_per_day: float = 0.0) -> Stream:
     assert isinstance(run.model, Forecasts)
     known = run.dataset().series
     assert known is not None
-    detector, _ = calibrated(run, known, Asked(alarms_per_day=alarms_per_day, smoothing="causal"))
+    causal = Asked(alarms_per_day=alarms_per_day, smoothing="causal")
+    detector, _ = calibrated(run, known, _read(run, known), causal)
     return Stream(run.model, run.transform, detector, known.step if known.time else 0)
 
 
@@ -189,10 +190,13 @@ def judge(run: Run, source: Any, asked: Asked, *, own: bool = False) -> Found:
     data = trained if own else run.read(source)
     assert trained.series is not None
     assert data.series is not None
-    detector, calibration = calibrated(run, trained.series, asked)
+    known = _read(run, trained.series)
+    detector, calibration = calibrated(run, trained.series, known, asked)
     judged = [
-        _judged(run, detector, data.series, i, asked, _learnt(data.series, i) if own else 0)
-        for i in range(len(data.series.series))
+        _judged(run, detector, series, found, _learnt(data.series, i) if own else 0)
+        for i, (series, found) in enumerate(
+            zip(data.series.series, known if own else _read(run, data.series), strict=True)
+        )
     ]
     left_out = _baselines(judged, trained.series, asked) if own else {}
     return Found(
@@ -208,27 +212,31 @@ def judge(run: Run, source: Any, asked: Asked, *, own: bool = False) -> Found:
     )
 
 
-def calibrated(run: Run, known: SeriesSet, asked: Asked) -> tuple[Detector, Array]:
+def _read(run: Run, known: SeriesSet) -> list[Expected]:
+    """What the run expected of each series."""
+    assert isinstance(run.model, Forecasts)
+    return [expected(run.model, run.transform, one.values, one.segments) for one in known.series]
+
+
+def calibrated(run: Run, known: SeriesSet, read: list[Expected], asked: Asked) -> tuple[Detector, Array]:
     """Units from the stretch that the run was trained on; the threshold from that on which it was validated, whose
     scores are given, too.
 
     Where that is too short for the rate asked for, the training stretch counts, too, whose errors are smaller.
     """
     assert isinstance(run.model, Forecasts)
-    errors, later = [], []
-    for i, series in enumerate(known.series):
-        stretches = known.stretches[i]
-        found = expected(run.model, run.transform, series.values, series.segments).errors
-        if "train" in stretches:
-            errors.append(found[slice(*stretches["train"])])
-        later.append((found, series, stretches))
+    errors = [found.errors for found in read]
+    learnt = zip(errors, known.stretches, strict=True)
     period = known.period or max(2, run.spec.shape[0] // 4)
     detector = Detector.fit(
-        np.concatenate(errors), period=period, smoothing=asked.smoothing, warm_up=WARM_UP * run.model.horizon
+        np.concatenate([one[slice(*stretches["train"])] for one, stretches in learnt if "train" in stretches]),
+        period=period,
+        smoothing=asked.smoothing,
+        warm_up=WARM_UP * run.model.horizon,
     )
     rate, parts = _rate(known, asked), {"valid": [np.zeros(0)], "train": [np.zeros(0)]}
-    for found, series, stretches in later:
-        score = detector.scores(found, series.segments).score
+    for one, series, stretches in zip(errors, known.series, known.stretches, strict=True):
+        score = detector.scores(one, series.segments).score
         for part, held in parts.items():
             held += [score[slice(*stretches.get(part, (0, 0)))], np.full(1, np.nan)]
     valid, train = (np.concatenate(held) for held in parts.values())
@@ -262,10 +270,7 @@ def _learnt(known: SeriesSet, i: int) -> int:
     return max((stretches[part][1] for part in ("train", "valid") if part in stretches), default=0)
 
 
-def _judged(run: Run, detector: Detector, known: SeriesSet, i: int, asked: Asked, train: int) -> Judged:
-    series = known.series[i]
-    assert isinstance(run.model, Forecasts)
-    found = expected(run.model, run.transform, series.values, series.segments)
+def _judged(run: Run, detector: Detector, series: Series, found: Expected, train: int) -> Judged:
     scores = detector.scores(found.errors, series.segments)
     usable = np.arange(len(series)) >= train
     missing = np.isnan(series.values).all(1)

@@ -25,7 +25,7 @@ from elboroom.core.errors import InputError
 from .detector import Detector
 from .events import GAP, Alarm, Event
 from .expected import scaled
-from .residuals import shares
+from .residuals import multi_step, shares
 from .smoothing import CausalMean
 
 __all__ = ["Stream", "Verdict"]
@@ -119,10 +119,7 @@ class Stream:
 
     def _channels(self, errors: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """(C,): the smoothed score of each channel, NaN where it has none."""
-        squares = (errors / self.unit) ** 2
-        there = ~np.isnan(squares)
-        count = there.sum(0)
-        raw = np.where(count > 0, np.where(there, squares, 0.0).sum(0) / np.maximum(count, 1), np.nan)
+        raw = multi_step((errors / self.unit)[None])[0]
         if self.since < self.detector.warm_up:
             raw[:] = np.nan
         smooth = np.array([mean.update(float(value)) for mean, value in zip(self.means, raw, strict=True)])
