@@ -14,10 +14,13 @@ from benchmarks.recipe import Options
 RECIPES = (
     "p17_start",
     "p16_engine_loop",
+    "p14_detect",
     "p15_vus",
+    "p8_peephole",
     "p9_variable_length",
     "c4_nab14",
     "c4_forecaster",
+    "c4b_nab",
     "p1_autoencoder_epoch",
     "p2_vae_epoch",
     "a1_autoencoder",
@@ -31,7 +34,12 @@ RECIPES = (
     "p11_generation_124m",
     "d3_patterns",
     "d4b_shakespeare",
+    "c5_pitfalls",
+    "c1_adding",
+    "c1_peepholes",
+    "d6_lstm_against_transformer",
     "c3_classification",
+    "c3_future",
     "a5_vae_bits",
 )
 README = Path(__file__).parent / "README.md"

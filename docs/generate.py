@@ -1,11 +1,13 @@
 """Write the pages that are made from the source: one per model, and one of all verbs (`make docs`).
 
-Models are read by `ast`, verbs from their parsers: what a page says is what the program does.
+Models are read by `ast`, verbs from their parsers: what a page says is what the program does. Tables of what was
+measured, on pages that are otherwise written by hand, are made from benchmarks/results.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import re
 from pathlib import Path
 
@@ -16,6 +18,9 @@ from elboroom.core import registry
 __all__ = ["pages"]
 
 HERE = Path(__file__).resolve().parent
+RESULTS = HERE.parent / "benchmarks" / "results"
+MEASURED = re.compile(r"(<!-- results: (\w+): ([^\n]+) -->\n).*?(<!-- end of results -->\n)", re.DOTALL)
+"""A recipe and, with | between them, the columns of its table."""
 MADE = "<!-- Made by `make docs` from the source; edit that. -->\n"
 
 
@@ -25,7 +30,27 @@ def pages() -> dict[Path, str]:
     out = {HERE / "models" / f"{entry.name}.md": model_page(entry) for entry in own}
     out[HERE / "models" / "README.md"] = model_list(own)
     out[HERE / "verbs.md"] = verb_page()
+    for path in HERE.glob("*.md"):
+        text = path.read_text(encoding="utf-8")
+        if MEASURED.search(text):
+            out[path] = MEASURED.sub(lambda m: m[1] + measured(m[2], m[3].split(" | ")) + m[4], text)
     return out
+
+
+def measured(recipe: str, columns: list[str]) -> str:
+    """A recipe's figures called "ROW: COLUMN", as a table of rows and columns."""
+    lines: dict[str, dict[str, str]] = {}
+    path = RESULTS / f"{recipe}.json"
+    if not path.is_file():
+        return f"Not measured yet: `python -m benchmarks {recipe}`.\n"
+    for row in json.loads(path.read_text(encoding="utf-8"))["rows"]:
+        name, _, column = row["measure"].rpartition(": ")
+        if column in columns and row["value"] is not None:
+            unit = f" {row['unit']}" if row["unit"] in ("s", "ms") else ""
+            ends = "" if row["low"] is None else f" ({row['low']:.2g} to {row['high']:.2g})"
+            lines.setdefault(name, {})[column] = f"{row['value']:.2g}{unit}{ends}"
+    rows = [(name, *(found.get(column, "") for column in columns)) for name, found in lines.items()]
+    return table(("", *columns), rows)
 
 
 def model_list(entries: list[registry.Entry]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -138,19 +137,3 @@ def test_the_interval_of_a_difference_is_that_of_the_item_by_item_differences():
     a, b = np.random.default_rng(0).normal(size=(2, 150))
     got = difference_interval(a, b)
     assert got.value == pytest.approx((a - b).mean())
-
-
-def test_texts_cut_into_other_windows_are_compared_on_the_same_bytes(tmp_path: Path) -> None:
-    words = np.random.default_rng(0).choice(["the", "sea", "ship", "far", "wind,", "a"], 600)
-    text = [" ".join(words)]
-    settings = {"layers": 1, "width": 8, "heads": 1, "batch_size": 4}
-    runs = [
-        fit("gpt", text, run=tmp_path / name, reading=Reading(kind="text", window=window, split=split),
-            settings=settings, steps=2, threads=1)
-        for name, window, split in (("a", 16, None), ("b", 40, None), ("c", 16, (0.5, 0.25, 0.25)))
-    ]  # fmt: skip
-    table = compare(runs[:2])
-    (measure,) = [m for m in table["measures"] if m["key"] == "bits_per_byte"]
-    assert len(measure["differences"]) == 1 and "no row" not in measure["said"]
-    with pytest.raises(InputError, match="no stretch of the text is held out in all"):
-        compare([runs[0], runs[2]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import math
 from pathlib import Path
@@ -14,8 +15,10 @@ import pytest
 from elboroom.core.errors import InputError, Unable
 from elboroom.data.reading import Reading
 from elboroom.detecting import Asked, Found, detect, judge
-from elboroom.detecting_answer import headline, page
+from elboroom.detecting_answer import headline, injected, page
 from elboroom.forecasting import forecast
+from elboroom.report.detection import detection_html
+from elboroom.run import load
 from elboroom.series_files import events_table, forecast_table, scores_table
 
 ROWS, FAULT = 900, (700, 730)
@@ -95,6 +98,28 @@ def test_events_name_input_rows_and_channels(found: Found) -> None:
     assert any(line["channels"].startswith("b ") for line in lines)
 
 
+def test_events_say_which_are_shifts_in_a_last_column_where_there_is_one(found: Found) -> None:
+    rng, rows, step = np.random.default_rng(1), 1600, 1000
+    t = np.arange(rows)
+    x = np.sin(t / 4)[:, None] + rng.normal(size=(rows, 1)) * 0.1
+    x[step:] += 2
+    asked = Asked(smoothing="causal")
+    moved = detect(x, reading=Reading(train_until="700", period=25), settings={"hidden": 32}, asked=asked, threads=1)
+    lines = rows_of(events_table(moved))
+    assert list(lines[0])[-2:] == ["channels", "kind"]
+    (line,) = [line for line in lines if step - 25 <= int(line["start_row"]) <= step + 50]
+    assert line["kind"] == "shift"
+    assert int(line["end_row"]) < step + 50
+    assert any("of the level" in words for words in page(moved, "elboroom detect x.npy")["headline_more"])
+    assert not any("of the level" in words for words in page(found, "elboroom detect plant.csv")["headline_more"])
+    assert "kind" not in rows_of(events_table(found))[0]
+    (other,) = detect(
+        x, reading=Reading(train_until="700", period=25), settings={"hidden": 32}, threads=1,
+        asked=Asked(smoothing="causal", follow_shifts=False),
+    ).judged  # fmt: skip
+    assert other.events[-1].stop == rows
+
+
 def test_with_labels_the_answer_says_who_won_and_how_surely(found: Found) -> None:
     said = page(found, "elboroom detect plant.csv")
     best = next(row for row in said["beside"] if row["difference"])
@@ -124,6 +149,46 @@ def test_without_labels_no_winner_is_named(found: Found) -> None:
     words = headline(found, {"title": "net", "vus_pr": None}, [], faults)
     assert "no winner can be named" in words
     assert "of 20 faults injected into the calibration stretch 3 were found" in words
+
+
+def test_with_labels_the_answer_counts_what_events_overlap(found: Found) -> None:
+    (one,) = found.judged
+    elsewhere = sum(e.stop <= FAULT[0] or e.start >= FAULT[1] for e in one.events)
+    said = f"Events overlap 1 of 1 labelled stretch; {elsewhere:,} of {found.events:,} events lie elsewhere."
+    assert page(found, "")["headline_more"] == [said]
+    bare = dataclasses.replace(
+        found, judged=[dataclasses.replace(one, series=dataclasses.replace(one.series, labels=None))]
+    )
+    assert page(bare, "")["headline_more"] == []
+
+
+def test_headline_and_page_count_the_same_rows(found: Found) -> None:
+    (one,) = found.judged
+    rows = int(np.isfinite(one.score[one.train :]).sum())
+    said = page(found, "")
+    assert f" in {rows:,} judged rows" in said["headline"]
+    assert f"in {rows:,} judged rows" in detection_html(said)
+
+
+def test_differences_in_the_headline_have_a_minus_not_a_hyphen(found: Found) -> None:
+    rival = {"title": "PCA", "vus_pr": 0.5, "difference": {"value": -0.1, "low": -0.2, "high": 0.1}}
+    words = headline(found, {"title": "net", "vus_pr": 0.4}, [rival], None)
+    assert "\N{MINUS SIGN}0.100 (\N{MINUS SIGN}0.200 to +0.100)" in words
+
+
+def test_faults_as_large_as_the_series_itself_are_found_and_none_twice(found: Found) -> None:
+    counted = injected(found)
+    assert counted is not None
+    assert counted["of"] == 20 == sum(of for _, of in counted["kinds"].values())
+    assert counted["found"] == sum(got for got, _ in counted["kinds"].values())
+    assert counted["kinds"]["shift"][0] >= 3
+
+
+def test_data_just_trained_on_are_not_read_again_and_those_of_a_folder_are(found: Found) -> None:
+    assert found.run.dataset() is found.run.dataset()
+    again = load(found.run.path, source=found.run.meta["data"]["source"])
+    assert again.dataset() is not again.dataset()
+    assert again.dataset().fingerprint == found.run.dataset().fingerprint
 
 
 def test_twice_is_the_same(found: Found, table: Path) -> None:

@@ -62,6 +62,7 @@ def main() -> None:
     )
     epochs = args.turns * args.turn_epochs
     model.fit(train, train, batch_size=args.batch, epochs=epochs, verbose=0, callbacks=[Turns(wire, len(train))])
+    wire.wait()
     wire.finish(validation_bce=float(model.evaluate(test, test, batch_size=1000, verbose=0)))
 
 

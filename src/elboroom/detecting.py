@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 from elboroom.anomalies.detector import Detector, Smoothing
 from elboroom.anomalies.events import Event, blame, reasons
 from elboroom.anomalies.expected import Expected, expected
+from elboroom.anomalies.following import follow
+from elboroom.anomalies.shifts import Rule, Shift, mark
 from elboroom.anomalies.stream import Stream
 from elboroom.baselines.detection import BASELINES, Baseline
 from elboroom.core import registry
@@ -56,6 +58,8 @@ class Asked:
     """False alarms a day that the threshold is set for; 0: one in 2,000 rows."""
     smoothing: Smoothing = "centred"
     seed: int = 0
+    follow_shifts: bool = True
+    """Judge what comes after a level shift by the new level."""
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.alarms_per_day) and self.alarms_per_day >= 0):
@@ -89,6 +93,8 @@ class Judged:
     """(T, C), one row ahead, in the user's units."""
     sd: Array
     """(T, C)"""
+    shifts: list[Shift] = field(default_factory=list)
+    """Level shifts among the rows that are judged; events that they lie in are of that kind."""
     beside: list[Beside] = field(default_factory=list)
 
     def channels(self, event: Event) -> list[tuple[int, float]]:
@@ -130,7 +136,7 @@ def asked_for(*, alarms_per_day: float = 0.0, smoothing: str = "centred", seed: 
     return Asked(alarms_per_day=alarms_per_day, smoothing=smoothing, seed=seed)  # type: ignore[arg-type]
 
 
-def stream(run: Run, *, alarms_per_day: float = 0.0) -> Stream:
+def stream(run: Run, *, alarms_per_day: float = 0.0, follow_shifts: bool = True) -> Stream:
     """A stream from an empty memory, with the threshold for causal scores."""
     from elboroom.run import require
 
@@ -140,7 +146,7 @@ def stream(run: Run, *, alarms_per_day: float = 0.0) -> Stream:
     assert known is not None
     causal = Asked(alarms_per_day=alarms_per_day, smoothing="causal")
     detector, _ = calibrated(run, known, _read(run, known), causal)
-    return Stream(run.model, run.transform, detector, known.step if known.time else 0)
+    return Stream(run.model, run.transform, detector, known.step if known.time else 0, follow_shifts=follow_shifts)
 
 
 def detect(
@@ -193,7 +199,7 @@ def judge(run: Run, source: Any, asked: Asked, *, own: bool = False) -> Found:
     known = _read(run, trained.series)
     detector, calibration = calibrated(run, trained.series, known, asked)
     judged = [
-        _judged(run, detector, series, found, _learnt(data.series, i) if own else 0)
+        _judged(run, detector, series, found, _learnt(data.series, i) if own else 0, asked)
         for i, (series, found) in enumerate(
             zip(data.series.series, known if own else _read(run, data.series), strict=True)
         )
@@ -270,10 +276,16 @@ def _learnt(known: SeriesSet, i: int) -> int:
     return max((stretches[part][1] for part in ("train", "valid") if part in stretches), default=0)
 
 
-def _judged(run: Run, detector: Detector, series: Series, found: Expected, train: int) -> Judged:
-    scores = detector.scores(found.errors, series.segments)
+def _judged(run: Run, detector: Detector, series: Series, found: Expected, train: int, asked: Asked) -> Judged:
     usable = np.arange(len(series)) >= train
     missing = np.isnan(series.values).all(1)
+    shifts: list[Shift] = []
+    if asked.follow_shifts:
+        assert isinstance(run.model, Forecasts)
+        followed = follow(Rule(run.model, detector), found, series.segments, usable)
+        found, scores, shifts = followed.expected, followed.scores, followed.shifts
+    else:
+        scores = detector.scores(found.errors, series.segments)
     mean, sd = _in_units(run, found)
     return Judged(
         series=series,
@@ -281,9 +293,10 @@ def _judged(run: Run, detector: Detector, series: Series, found: Expected, train
         score=scores.score,
         shares=scores.shares,
         reasons=reasons(scores.score, train=train, missing=missing),
-        events=detector.events(scores.score, usable),
+        events=mark(detector.events(scores.score, usable), shifts),
         expected=mean,
         sd=sd,
+        shifts=shifts,
     )
 
 
@@ -309,6 +322,8 @@ def _baselines(judged: list[Judged], known: SeriesSet, asked: Asked) -> dict[str
             left_out[baseline.title] = f"{cells:,} cells are too many for it to answer soon"
             continue
         for one in judged:
-            score = baseline.score(one.series.values, one.train, period=period, seed=asked.seed)
+            score = np.full(len(one.series), np.nan)
+            if one.train:  # a series too short to learn from is judged by the others' model alone
+                score = baseline.score(one.series.values, one.train, period=period, seed=asked.seed)
             one.beside.append(Beside(baseline, score))
     return left_out

@@ -7,6 +7,7 @@ interval; a winner is named only where that is clear of 0. Without labels none i
 from __future__ import annotations
 
 import datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from elboroom.core.abilities import Forecasts
 from elboroom.data.times import span
 from elboroom.engine.runtime import mix
 from elboroom.metrics.detection import vus, vus_difference
+from elboroom.report.numbers import MINUS
 from elboroom.series_files import events_table, scores_table
 
 if TYPE_CHECKING:
@@ -34,15 +36,15 @@ DRAWS = 100
 DAY_NS = 86_400 * 10**9
 
 
-def write(found: Found, folder: Path, command: str) -> str:
-    """scores.csv, events.csv and report.html; gives the headline."""
+def write(found: Found, folder: Path, command: str) -> tuple[str, list[str]]:
+    """scores.csv, events.csv and report.html; gives the headline and what follows it."""
     from elboroom.report.detection import detection_html
 
     said = page(found, command)
     files.write_text(folder / "scores.csv", scores_table(found))
     files.write_text(folder / "events.csv", events_table(found))
     files.write_text(folder / "report.html", detection_html(said))
-    return str(said["headline"])
+    return str(said["headline"]), list(said["headline_more"])
 
 
 # -- who won -----------------------------------------------------------------------------------------------------------
@@ -141,27 +143,34 @@ def agreement(found: Found, place: int) -> float | None:
 def injected(found: Found) -> dict[str, Any] | None:
     """Of faults put into the calibration stretch, how many raise an alarm that the stretch alone does not."""
     known, detector = found.series, found.detector
-    if not known.stretches or "valid" not in known.stretches[0] or detector.tail is None:
+    held = [stretches.get("valid", (0, 0)) for stretches in known.stretches]
+    # of several series that with the longest calibration stretch
+    longest = max(range(len(held)), key=lambda i: held[i][1] - held[i][0], default=-1)
+    if longest < 0 or held[longest][0] == held[longest][1] or detector.tail is None:
         return None
     assert isinstance(found.run.model, Forecasts)
-    start, stop = known.stretches[0]["valid"]
-    before = max(0, start - 2 * found.run.spec.shape[0])
-    values = known.series[0].values[before:stop]
+    start, stop = held[longest]
+    values, width = known.series[longest].values, detector.width
+    lead = 2 * found.run.spec.shape[0]
     seed = mix(found.asked.seed, "faults")
-    sd = np.nanstd(known.series[0].values[:start], axis=0)
+    sd = np.nanstd(values[:start], axis=0)
 
     def score(values: Array) -> Array:
         assert isinstance(found.run.model, Forecasts)
         return detector.scores(expected(found.run.model, found.run.transform, values).errors).score
 
-    clean, threshold = score(values), detector.tail.threshold
-    kinds = {kind: [0, 0] for kind in KINDS}
-    for fault in plan(stop - start, values.shape[1], max(8, detector.width // 4), EACH, seed):
-        moved = type(fault)(
-            fault.kind, fault.start + start - before, fault.stop + start - before, fault.channel, fault.sign
-        )
-        changed = score(inject(values, moved, float(sd[fault.channel]), seed))
-        near = slice(max(0, moved.start - detector.width), moved.stop + detector.width)
+    before = max(0, start - lead)
+    clean = np.concatenate([np.full(before, np.nan), score(values[before:stop])])
+    threshold, kinds = detector.tail.threshold, {kind: [0, 0] for kind in KINDS}
+    for fault in plan(stop - start, values.shape[1], max(8, width // 4), EACH, seed):
+        at, end = start + fault.start, start + fault.stop
+        # a fault reaches no score more than a width away, and what lies two windows before that changes nothing there
+        near = slice(max(before, at - width), min(stop, end + width))
+        first = max(before, near.start - lead)
+        moved = replace(fault, start=at - first, stop=end - first)
+        changed = np.full(stop, np.nan)
+        piece = score(inject(values[first : min(stop, end + 2 * width)], moved, float(sd[fault.channel]), seed))
+        changed[first : first + len(piece)] = piece
         raised = np.nan_to_num(changed[near], nan=-np.inf) > threshold
         already = np.nan_to_num(clean[near], nan=-np.inf) > threshold
         kinds[fault.kind][0] += bool((raised & ~already).any())
@@ -178,13 +187,14 @@ def injected(found: Found) -> dict[str, Any] | None:
 
 def headline(found: Found, ours: dict[str, Any], beside: list[dict[str, Any]], faults: dict[str, Any] | None) -> str:
     """One sentence: who won, or why that cannot be said."""
-    rows = sum(len(one.series) - one.train for one in found.judged)
-    events = f"{found.events:,} event{'s' * (found.events != 1)} in {rows:,} rows"
+    rows = sum(int(np.isfinite(one.score[one.train :]).sum()) for one in found.judged)
+    events = f"{found.events:,} event{'s' * (found.events != 1)} in {rows:,} judged rows"
     rival = next((row for row in beside if row["difference"] is not None), None)
     if rival is not None and ours["vus_pr"] is not None:
         gap, name = rival["difference"], ours["title"]
         words = f"VUS-PR {ours['vus_pr']:.3f} of {name} against {rival['vus_pr']:.3f} of {rival['title']}"
-        between = f"a difference of {gap['value']:+.3f} ({gap['low']:+.3f} to {gap['high']:+.3f})"
+        signed = [f"{gap[end]:+.3f}".replace("-", MINUS) for end in ("value", "low", "high")]
+        between = f"a difference of {signed[0]} ({signed[1]} to {signed[2]})"
         if not np.isfinite([gap["low"], gap["high"]]).all():
             return f"{words}; {events}. One event cannot say who is better."
         if gap["low"] > 0:
@@ -198,6 +208,35 @@ def headline(found: Found, ours: dict[str, Any], beside: list[dict[str, Any]], f
     if faults:
         said += f"; of {faults['of']} faults injected into the calibration stretch {faults['found']} were found"
     return said + "."
+
+
+def overlaps(found: Found) -> list[str]:
+    """With labels: how many of the labelled stretches that were judged an event overlaps, and what lies elsewhere."""
+    stretches = hit = elsewhere = 0
+    for one in found.judged:
+        if one.series.labels is None:
+            continue
+        labels, alarmed = one.series.labels, np.zeros(len(one.series), bool)
+        for event in one.events:
+            alarmed[event.start : event.stop] = True
+            elsewhere += not labels[event.start : event.stop].any()
+        turns = np.flatnonzero(np.diff(labels[one.train :].astype(np.int8), prepend=0, append=0)) + one.train
+        stretches += len(turns) // 2
+        hit += sum(bool(alarmed[a:b].any()) for a, b in zip(turns[::2], turns[1::2], strict=True))
+    if not stretches:
+        return []
+    stretch = f"{stretches:,} labelled stretch{'es' * (stretches != 1)}"
+    return [f"Events overlap {hit:,} of {stretch}; {elsewhere:,} of {found.events:,} events lie elsewhere."]
+
+
+def moved(found: Found) -> list[str]:
+    """Which events are shifts of the level."""
+    events = [event for one in found.judged for event in one.events]
+    numbers = [f"{number:,}" for number, event in enumerate(events, 1) if event.kind == "shift"]
+    if not numbers:
+        return []
+    which = f"Event {numbers[0]} is a shift" if len(numbers) == 1 else f"Events {', '.join(numbers)} are shifts"
+    return [f"{which} of the level: what came after is judged by the new one."]
 
 
 def page(found: Found, command: str) -> dict[str, Any]:
@@ -218,7 +257,7 @@ def page(found: Found, command: str) -> dict[str, Any]:
         "steps": meta["budget"]["steps"],
         "took_s": meta.get("took_s", 0.0),
         "headline": headline(found, ours, beside, faults),
-        "headline_more": [],
+        "headline_more": [*overlaps(found), *moved(found)],
         "problems": found.problems,
         "threshold": found.threshold,
         "rate": found.rate,

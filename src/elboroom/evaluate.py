@@ -54,6 +54,8 @@ class Evaluation:
     details: dict[str, Any]
     per_example: dict[str, NDArray[Any]]
     codes: dict[str, NDArray[Any]] = field(default_factory=dict)
+    block: int = 1
+    """So many neighbouring rows of `per_example` err together, and are one of the sample only together."""
 
     @property
     def baselines(self) -> dict[str, list[dict[str, Any]]]:

@@ -22,6 +22,7 @@ from elboroom.core.errors import InputError
 from elboroom.core.model import Model
 from elboroom.engine.runtime import mix, seeded
 from elboroom.evaluate import Evaluation, Reader, held_out
+from elboroom.evaluate_mistakes import Named, worst_mistakes
 from elboroom.metrics import classification
 from elboroom.metrics.interval import (
     Interval,
@@ -111,6 +112,8 @@ def evaluate_sequences(
     out.beside(learnt)
     out.shares()
     out.probabilities(learnt)
+    named = Named(units, held.label, held.owner, held.place)
+    out.details["mistakes"] = worst_mistakes(rows, transform, spec, named)
     return Evaluation(
         metrics={key: measure.to_json() for key, measure in out.measures.items()},
         details=out.details,
@@ -187,13 +190,15 @@ class _Summary:
             interval, unit=unit, n=len(self.held.label), split=self.split, how=how, references=references
         )
 
-    def right(self, named: Array) -> Interval:
-        """The share of units that are named right."""
-        hits = (named == self.held.label).astype(np.float64)
+    def right(self, named: Array, of: int | None = None) -> Interval:
+        """The share of units that are named right, of all or of one class."""
+        which = np.ones(len(named), bool) if of is None else self.held.label == of
+        hits = ((named == self.held.label) & which).astype(np.float64)
         if not self.spec.per_step:
-            return share_interval(hits)
-        total = np.bincount(self.held.owner, minlength=self.n).astype(np.float64)
-        return ratio_interval(self._sums(hits), total, seed=self.seed).within(0, 1)
+            return share_interval(hits[which])
+        total = self._sums(which.astype(np.float64))
+        some = total > 0
+        return ratio_interval(self._sums(hits)[some], total[some], seed=self.seed).within(0, 1)
 
     def resampled(self, statistic: Any, named: Array) -> Interval:
         """A statistic of the confusion matrix, with its interval over sequences."""
@@ -230,16 +235,24 @@ class _Summary:
             self.details["against"] = {"name": best.name, "measure": "accuracy", **ends}
 
     def _by_class(self, counts: Array) -> list[dict[str, Any]]:
-        recall, named = classification.recalls(counts), counts.sum(0)
+        """Of each class its size, the share named right with its interval, and the same of what is simpler."""
+        named = counts.sum(0)
         return [
             {
                 "class": name,
                 "n": int(counts[k].sum()),
-                "recall": finite(float(recall[k])),
+                **self._recall(self.predicted, k, "recall"),
                 "precision": finite(float(counts[k, k] / named[k])) if named[k] else None,
+                "beside": [{"name": n, **self._recall(other, k, "value")} for n, (other, _) in self.rivals.items()],
             }
             for k, name in enumerate(self.spec.classes)
         ]
+
+    def _recall(self, named: Array, k: int, key: str) -> dict[str, float | None]:
+        if not (self.held.label == k).any():
+            return {key: None, "low": None, "high": None}
+        found = self.right(named, k)
+        return {key: finite(found.value), "low": finite(found.low), "high": finite(found.high)}
 
     def probabilities(self, learnt: _Held | None) -> None:
         """Log loss and calibration."""
@@ -283,6 +296,8 @@ class _Summary:
         out = {"index": index[some]}
         if not self.spec.per_step:
             out |= {"label": self.held.label, "predicted": self.predicted}
+        else:
+            out["steps"] = count[some]
         hits, nats = self.predicted == self.held.label, classification.log_losses(self.p, self.held.label)
         for key, values in (("accuracy", hits), ("log_loss_nats", nats)):
             out[key] = self._sums(values)[some] / count[some]

@@ -11,6 +11,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from elboroom.anomalies.expected import expected
@@ -18,9 +19,11 @@ from elboroom.core.abilities import Forecasts
 from elboroom.core.errors import InputError
 from elboroom.core.model import Model
 from elboroom.evaluate import Evaluation, held_out
+from elboroom.evaluate_horizons import Horizons
 from elboroom.metrics.interval import Measure, Reference, ratio_interval
 
 if TYPE_CHECKING:
+    from elboroom.data.series import SeriesSet
     from elboroom.data.source import Dataset
     from elboroom.data.transforms import Transform
 
@@ -42,7 +45,8 @@ def evaluate_series(
     was_training = model.training
     model.eval()
     try:
-        parts = [_of_one(model, transform, dataset, i, name, baselines) for i in range(len(found.series))]
+        horizons = Horizons(found, model.horizon, baselines=baselines)
+        parts = [_of_one(model, transform, dataset, i, name, horizons) for i in range(len(found.series))]
     finally:
         model.train(was_training)
     block = max(found.period, model.horizon, 16)
@@ -72,38 +76,72 @@ def evaluate_series(
             "period": found.period,
             "step": found.step_words,
             "rows": int(np.isfinite(table["first"]).sum()),
-        }
+        },
+        "forecasts": horizons.details(lambda rows: _mean(rows, block, seed)),
     }
     return Evaluation(
         metrics={key: measure.to_json() for key, measure in measures.items()},
         details=details,
-        per_example={"absolute_error": table["first"], "absolute_error_horizon": table["far"]},
+        per_example={
+            "index": table["row"].astype(np.int64),
+            "mae": table["first"],
+            "mae_horizon": table["far"],
+            "coverage_90": table["inside"],
+            "mae_as_read": table["first_as_read"],
+            "mae_horizon_as_read": table["far_as_read"],
+        },
+        block=block,
     )
 
 
 def _of_one(
-    model: Forecasts, transform: Transform, dataset: Dataset, i: int, part: str, baselines: bool
+    model: Forecasts, transform: Transform, dataset: Dataset, i: int, part: str, horizons: Horizons
 ) -> dict[str, Array]:
-    """Per row of the part, means over the channels that are there: errors of the model and of the naive forecasts."""
+    """Per row of the part: its number among all, and means over the channels that are there, of the model's errors and
+    of those of the naive forecasts."""
     known = dataset.series
     assert known is not None
     series = known.series[i]
     start, stop = known.stretches[i].get(part, (0, 0)) if known.stretches else (0, len(series))
     found = expected(model, transform, series.values, series.segments)
+    horizons.add(found, i, (start, stop), transform)
     rows, far = slice(start, stop), model.horizon - 1
     z = np.abs(found.errors[rows, 0] / found.sd[rows, 0])
+    before = sum(len(other) for other in known.series[:i])
+    one, farthest = np.abs(found.errors[rows, 0]), np.abs(found.errors[rows, far])
+    size = _units(transform, len(known.channels)) / _spread(known)
     out = {
-        "first": _over_channels(np.abs(found.errors[rows, 0])),
-        "far": _over_channels(np.abs(found.errors[rows, far])),
+        "row": before + np.arange(start, stop, dtype=np.float64),
+        "first": _over_channels(one),
+        "far": _over_channels(farthest),
         "inside": _over_channels(np.where(np.isnan(z), np.nan, z <= Z90)),
+        "first_as_read": _over_channels(one * size),
+        "far_as_read": _over_channels(farthest * size),
     }
-    if baselines:
+    if horizons.baselines:
         for key, lag in (("last", 1), ("last_far", model.horizon), ("season", known.period)):
             missed = np.full(found.x.shape, np.nan)
             if lag:
                 missed[lag:] = np.abs(found.x[lag:] - found.x[:-lag])
             out[key] = _over_channels(missed[rows])
     return out
+
+
+def _units(transform: Transform, channels: int) -> Array:
+    """(channels,): one unit of the model's x in the units of the data; scales of series are straight lines."""
+    ends = transform.undo(torch.tensor([0.0, 1.0], dtype=torch.float64)[:, None, None].expand(2, 1, channels))
+    out: Array = (ends[1, 0] - ends[0, 0]).numpy().astype(np.float64)
+    return out
+
+
+def _spread(known: SeriesSet) -> Array:
+    """(channels,): the standard deviation of all rows there are, the same for every run on these data."""
+    values = np.concatenate([one.values for one in known.series])
+    there = ~np.isnan(values)
+    count = np.maximum(there.sum(0), 1)
+    middle = np.where(there, values, 0.0).sum(0) / count
+    out: Array = np.sqrt(np.where(there, (values - middle) ** 2, 0.0).sum(0) / count)
+    return np.where(out > 0, out, 1.0)
 
 
 def _over_channels(values: Array) -> Array:

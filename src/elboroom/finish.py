@@ -20,11 +20,13 @@ from elboroom.artifacts.tensors import save_tensors
 from elboroom.core.abilities import Attends, Continues
 from elboroom.data.text import TextTransform
 from elboroom.evaluate import Evaluation, evaluate, held_out
+from elboroom.horizon import memory
 from elboroom.inspect import manifold
 from elboroom.inspect_text import attention_arrays, excerpt
 from elboroom.pace import is_round
 from elboroom.sheets import Sheet, reconstruction_sheet, sample_sheet
 from elboroom.speed import generation_speed
+from elboroom.stretches import steadiness
 from elboroom.text_samples import text_sample
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ def finish(training: Training, progress: Callable[[Event], None]) -> None:
     progress({"kind": "phase", "message": "writing weights, measuring on held-out data"})
     meta["weights_sha256"] = write_weights(folder, model, transform)
     found = evaluate(model, transform, spec, training.dataset, samples=meta["budget"]["samples"], seed=training.seed)
+    found.details.update(_lights(training))
     write_evaluation(folder, found)
     part = held_out(training.dataset)
     rows = training.dataset.parts[part]
@@ -108,16 +111,29 @@ def write_weights(folder: RunFolder, model: torch.nn.Module, transform: torch.nn
 
 
 def write_evaluation(folder: RunFolder, found: Evaluation) -> None:
-    """metrics.json, details.json, per_example.npz, codes and the table of columns."""
+    """metrics.json, details.json, per_example.npz, codes and the table of columns.
+
+    What only the end of a training can measure stays from there.
+    """
     files.write_json(folder.metrics, found.metrics)
-    checks = files.read_json(folder.details).get("checks", []) if folder.details.is_file() else []
-    files.write_json(folder.details, {**found.details, "checks": checks})
+    before = files.read_json(folder.details) if folder.details.is_file() else {}
+    kept = {name: before[name] for name in ("checks", "memory", "stationarity") if name in before}
+    checks = kept.pop("checks", [])
+    # in one order, whether these stood here before (a run killed after this point and resumed) or not
+    files.write_json(folder.details, {"checks": checks, **found.details, **(kept | found.details)})
     files.write_bytes(folder.path / "per_example.npz", _npz(found.per_example))
     if found.codes:
         files.write_bytes(folder.media("codes.npz"), _npz(found.codes))
     columns = found.details.get("columns")
     if columns:
         files.write_text(folder.media("reconstruction.json"), json.dumps(columns))
+
+
+def _lights(training: Training) -> dict[str, Any]:
+    """What `diagnose` looks at beside the measures: how far back gradients reach, how steady a series is."""
+    reach, series = memory(training), training.dataset.series
+    found: dict[str, Any] = {} if reach is None else {"memory": reach}
+    return found if series is None else {**found, "stationarity": steadiness(series)}
 
 
 def _attention(folder: RunFolder, model: Attends, dataset: Dataset) -> None:

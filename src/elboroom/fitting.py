@@ -56,12 +56,13 @@ def fit(
     networks: dict[str, torch.nn.Module] | None = None,
     command: str = "",
     progress: Callable[[Event], None] = lambda event: None,
+    since: float = 0.0,
 ) -> Run:
     """Train `model` on `source` and give the finished run.
 
-    `run` is the folder (None: a temporary one, kept until the Run is gone); `epochs`, `steps` and `minutes` exclude
-    each other, 0 means not given; `save_every` is in seconds, 0 saves at every tick; `samples` is the K of the
-    log-likelihood bound, 0 for the default. Raises InputError, Unable, or Stopped with the last good state saved.
+    `run`: the folder (None: a temporary one). `epochs`, `steps` and `minutes` exclude each other, 0 means not given;
+    minutes count from `since` (time.monotonic; 0: now). `save_every` is in seconds, 0 saves at every tick; `samples` is
+    the K of the bound. Raises InputError, Unable, or Stopped with the last good state saved.
     """
     if or_resume and run is not None and (Path(run) / "run.json").is_file():
         return resume(run, save_every=save_every, progress=progress)
@@ -69,11 +70,11 @@ def fit(
     request = Request.of(
         model, reading=reading, settings=settings, preset=preset, epochs=epochs, steps=steps, minutes=minutes,
         device=device, precision=precision, compile=compile, threads=threads, seed=seed, world=world(),
-        networks=networks, command=command, earlier=earlier,
+        networks=networks, command=command, earlier=earlier, since=since,
     )  # fmt: skip
     with joined(request.runtime.world) as rank:
-        tokenizer = None if earlier is None else saved_tokenizer(earlier["data"])
-        dataset = read(source, request.reading, seed=SPLIT_SEED, tokenizer=tokenizer)
+        known = saved_tokenizer(earlier["data"]) if earlier else None
+        dataset = read(source, request.reading, seed=SPLIT_SEED, tokenizer=known)
         request = request.accepting(dataset)
         folder, temporary = (None, None) if rank else _folder(run, model, dataset, force)
         progress = _silent if rank else progress
@@ -82,16 +83,15 @@ def fit(
             meta["budget"]["save_every"] = save_every
             training = Training(meta, dataset, folder, networks=networks, rank=rank, progress=progress)
             request.plan(training, progress)
-            if from_run is not None:
-                _start_from(training, from_run)
+            _start_from(training, from_run)
             with configured(meta):
                 training.save()
                 if folder is not None:
                     folder.write_meta(meta)  # from here on the folder is a run: its first state is on disk
                 _carry_through(training, save_every, samples, progress)
         if folder is None:
-            raise SystemExit(0)
-    return load(folder.path, source=source, networks=networks, temporary=temporary)
+            raise SystemExit
+    return load(folder.path, source=source, networks=networks, temporary=temporary, dataset=dataset)
 
 
 def resume(
@@ -193,8 +193,10 @@ def _ended(training: Training, how: str, why: str) -> None:
         training.progress({"kind": "phase", "message": f"run.json could not be written: {error}"})
 
 
-def _start_from(training: Training, other: str | Path) -> None:
-    """Begin with the weights of another run of the same model and shapes."""
+def _start_from(training: Training, other: str | Path | None) -> None:
+    """Begin with the weights of another run of the same model and shapes, where one is named."""
+    if other is None:
+        return
     weights = load(Path(other)).model.state_dict()
     live = training.model.state_dict()
     for name, tensor in live.items():

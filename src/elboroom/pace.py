@@ -10,6 +10,8 @@ import math
 import time
 from typing import TYPE_CHECKING
 
+import torch
+
 from elboroom.core.abilities import Continues, Forecasts
 from elboroom.data.windows import Windows
 from elboroom.surprise import tokens_read
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from elboroom.plan import Runtime
     from elboroom.training import Training
 
-__all__ = ["is_round", "looks", "operations", "steps_in"]
+__all__ = ["foreseen", "is_round", "looks", "operations", "steps_in"]
 
 LOOKS = 20
 """Looks a run of a model of texts or series has; epochs of the one may be long, of the other a step."""
@@ -30,6 +32,8 @@ TRAINING_SHARE = 0.7
 """Of the minutes asked for that a model is sized for; the rest is reading, compiling, looking and the end."""
 ENDING_S = 6.0
 """Seconds that the end of a text's run takes beside reading: baselines, samples, pictures, report."""
+FORESEEN_STEPS = 200
+"""Steps from which a run is told its time beforehand: the trial is a small share of them."""
 OPERATIONS_PER_SECOND = {"cpu": 3e10, "cuda": 3e13}
 """What small transformers reach in training: a thread of the CPU measured, the GPU assumed."""
 
@@ -63,6 +67,23 @@ def looks(training: Training, steps: int) -> dict[str, int]:
     rows = int(SHARE * 3 * training.stream.batch_size * every / max(1, len(training.held_out)))
     most = max((len(part) for part in training.held_out.values()), default=0)
     return {"log_every": log_every, "look_every": every, "look_rows": 0 if rows >= most else max(rows, 1)}
+
+
+def foreseen(training: Training, steps: int) -> str:
+    """How long `steps` will take, by a trial of a few whose effect is undone; "" for short runs and several processes.
+
+    A recurrent net's steps in time follow each other, so its cost is not told by counts. Nothing is decided by it.
+    """
+    if steps < FORESEEN_STEPS or training.meta["runtime"]["world"] > 1:
+        return ""
+    try:
+        step_s = training.trial(0.3)
+    except (MemoryError, torch.OutOfMemoryError):  # training meets it again, and says what to do
+        return ""
+    seconds = steps * step_s
+    size, unit = (1, "s") if seconds < 100 else (60, "min") if seconds < 6000 else (3600, "h")
+    said = f"{steps:,} steps, {step_s * 1e3:.2g} ms each in a trial"
+    return f"about {seconds / size:.2g} {unit} of training ahead: {said}"
 
 
 def steps_in(seconds: float, training: Training, since: float) -> tuple[int, str]:

@@ -21,7 +21,7 @@ from elboroom.core.errors import InputError, Unable
 from elboroom.data.reading import Reading
 from elboroom.data.source import Dataset
 from elboroom.engine.probe import eager_seconds
-from elboroom.pace import looks, operations, steps_in
+from elboroom.pace import foreseen, looks, operations, steps_in
 from elboroom.plan import Runtime, chosen, read_runtime
 from elboroom.settings import checked
 from elboroom.training import Event, Training, configured
@@ -43,10 +43,10 @@ class Request:
     runtime: Runtime
     networks: dict[str, torch.nn.Module] | None
     command: str
+    since: float
+    """When the run was asked for, of time.monotonic: --minutes count from here."""
     given: frozenset[str] = frozenset()
     """Names of the settings that the user or the preset named."""
-    since: float = dataclasses.field(default_factory=time.monotonic)
-    """When the run was asked for: --minutes count from here."""
     sizes: dict[str, str] = dataclasses.field(default_factory=dict)
     """Why the settings that follow from the budget are what they are."""
 
@@ -70,6 +70,7 @@ class Request:
         networks: dict[str, torch.nn.Module] | None = None,
         command: str = "",
         earlier: dict[str, Any] | None = None,
+        since: float = 0.0,
     ) -> Request:
         """Check everything that can be checked before data are read.
 
@@ -93,6 +94,7 @@ class Request:
             runtime=read_runtime(device, precision, compile, threads, seed, world),
             networks=networks,
             command=command,
+            since=since or time.monotonic(),
         )
 
     def accepting(self, dataset: Dataset) -> Request:
@@ -169,10 +171,13 @@ class Request:
             if self.budget["minutes"]:
                 seconds = self.budget["minutes"] * 60
                 steps, meta["choices"]["steps"] = steps_in(seconds, training, self.since)
+            ahead = "" if self.budget["minutes"] else foreseen(training, steps)
         budget.update(steps=steps, planned_steps=steps, steps_per_epoch=per_epoch, **looks(training, steps))
         for name, reason in meta["choices"].items():
             value = meta["runtime"].get(name, budget.get(name, meta["settings"].get(name, "")))
             progress({"kind": "choice", "message": f"{name} {value}: {reason}"})
+        if ahead:
+            progress({"kind": "phase", "message": ahead})
 
 
 def _as_before(reading: Reading, data: dict[str, Any]) -> Reading:

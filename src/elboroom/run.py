@@ -102,6 +102,7 @@ class Run:
         *,
         source: Any = None,
         temporary: Path | None = None,
+        dataset: Dataset | None = None,
     ) -> None:
         self.folder = folder
         self.model = model
@@ -109,6 +110,8 @@ class Run:
         self.spec: Spec = model.spec
         self.name: str = folder.meta["model"]
         self._source = source
+        # a series is judged next, every row; what else was trained on need not stay in memory
+        self._dataset = dataset if dataset is not None and dataset.series is not None else None
         if temporary is not None:  # goes with this object
             weakref.finalize(self, shutil.rmtree, temporary, ignore_errors=True)
 
@@ -141,7 +144,10 @@ class Run:
         return load(path, source=self._source)
 
     def dataset(self) -> Dataset:
-        """The run's own data, read again; refused where they changed."""
+        """The run's own data: those it was just trained on where it holds them, else read again; refused where they
+        changed."""
+        if self._dataset is not None:
+            return self._dataset
         from elboroom.fitting import same_data
 
         return same_data(self.meta, self._source)
@@ -379,8 +385,10 @@ def load(
     source: Any = None,
     networks: dict[str, torch.nn.Module] | None = None,
     temporary: Path | None = None,
+    dataset: Dataset | None = None,
 ) -> Run:
-    """Open a run folder and load its weights. `networks` are the user's own, where the run was made with such."""
+    """Open a run folder and load its weights. `networks` are the user's own, where the run was made with such;
+    `dataset` the data it was just trained on, so that they need not be read again."""
     folder = RunFolder.open(path)
     meta = folder.meta
     if not folder.weights.is_file():
@@ -402,7 +410,7 @@ def load(
     _load_into(model, {k: v for k, v in tensors.items() if not k.startswith("data.")}, path)
     _load_into(transform, {k.removeprefix("data."): v for k, v in tensors.items() if k.startswith("data.")}, path)
     model.eval()
-    return Run(folder, model, transform, source=source, temporary=temporary)
+    return Run(folder, model, transform, source=source, temporary=temporary, dataset=dataset)
 
 
 def _load_into(module: torch.nn.Module, tensors: dict[str, Tensor], path: str | Path) -> None:

@@ -72,18 +72,21 @@ def _line(found: Found, one: Judged, row: int, at: int, event: int) -> list[str]
 
 
 def events_table(found: Found) -> str:
-    """events.csv: rows are input rows, the last one of an event included; times likewise."""
+    """events.csv: rows are input rows, the last one of an event included; times likewise.
+
+    Where there are several series, or a level shift among the events, a last column each says which is which.
+    """
     lines: list[list[str]] = []
     head = ["event", "start_row", "end_row", "start", "end", "peak_row", "peak_score", "channels"]
-    if len(found.judged) > 1:
-        head.append("series")
+    several, shifted = len(found.judged) > 1, any(event.kind == "shift" for one in found.judged for event in one.events)
+    head += ["series"] * several + ["kind"] * shifted
     for one in found.judged:
         for event in one.events:
             first, last, peak = (_input_row(one.series, at) for at in (event.start, event.stop - 1, event.peak))
             line = [str(len(lines) + 1), first, last]
             line += [time_words(one.series, at) for at in (event.start, event.stop - 1)]
             line += [peak, number(event.peak_score), blamed(found, one, event)]
-            lines.append([*line, one.series.name] if len(found.judged) > 1 else line)
+            lines.append([*line, *[one.series.name] * several, *[event.kind] * shifted])
     return _csv(head, lines)
 
 

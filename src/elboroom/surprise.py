@@ -216,7 +216,14 @@ class Measured:
         return np.bincount(block, weights=bits, minlength=self.count)
 
     def per_block(self) -> dict[str, Array]:
-        """What compare needs: bits per byte and bytes of each block."""
+        """What compare needs: of each block its bytes, its tokens, and the means over them."""
         there = self.blocks.size > 0
-        nats, size = self.blocks.nats[there], self.blocks.size[there]
-        return {"index": np.flatnonzero(there), "cells": size, "bits_per_byte": bits_per_byte(nats, size)}
+        nats, size, tokens, right = (getattr(self.blocks, name)[there] for name in ("nats", "size", "tokens", "right"))
+        return {
+            "index": np.flatnonzero(there),
+            "cells": size,
+            "tokens": tokens,
+            "bits_per_byte": bits_per_byte(nats, size),
+            "loss_nats_per_token": nats / tokens,
+            "token_accuracy": right / tokens,
+        }

@@ -109,15 +109,20 @@ class Training:
     def trial(self, seconds: float = 3.0) -> float:
         """Seconds a step takes, measured on at most `seconds` of steps whose effect is then undone."""
         before = {k: v.clone() for k, v in state(self.losses, self.programs).items()}
-        started, steps = 0.0, 0
-        for tick in train(self.programs, self.stream, steps=10**9, planned=10**9, seed=self.seed, every=1):
-            if tick.step == 3:
-                started = time.monotonic()
-            steps = tick.step
-            if tick.step > 3 and time.monotonic() - started > seconds:
-                break
-        restore_(self.losses, self.programs, before)
-        return (time.monotonic() - started) / max(steps - 3, 1)
+        started, steps = time.monotonic(), 0
+        try:
+            for tick in train(self.programs, self.stream, steps=10**9, planned=10**9, seed=self.seed, every=1):
+                if tick.step == 3:
+                    started = time.monotonic()
+                steps = tick.step
+                if tick.step > 3 and time.monotonic() - started > seconds:
+                    break
+            took_s = time.monotonic() - started
+        finally:
+            restore_(self.losses, self.programs, before)
+            for program in self.programs:
+                program.bad.zero_()  # what is not finite here will be so again, at a step that can be named
+        return took_s / max(steps - 3, 1)
 
     # -- saving ----------------------------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ def errors(rows: int = 60, missing: float = 0.1, seed: int = 0) -> np.ndarray:
 
 
 def by_hand(e: np.ndarray, unit: np.ndarray, width: int, centred: bool, warm_up: int) -> np.ndarray:
-    """(T, C): mean square over the steps that are there, then over the rows of the window that have one."""
+    """(T, C): mean square over the steps that are there, then over the window, where rows that have none count as 1."""
     rows = len(e)
     raw = np.full((rows, C), np.nan)
     for t in range(warm_up, rows):
@@ -33,10 +33,9 @@ def by_hand(e: np.ndarray, unit: np.ndarray, width: int, centred: bool, warm_up:
     ahead = (width - 1) // 2 if centred else 0
     for t in range(rows):
         for c in range(C):
-            low, high = max(0, t + ahead - width + 1), min(rows, t + ahead + 1)
-            there = raw[low:high, c][~np.isnan(raw[low:high, c])]
+            window = [raw[i, c] if 0 <= i < rows else math.nan for i in range(t + ahead - width + 1, t + ahead + 1)]
             if not math.isnan(raw[t, c]):
-                out[t, c] = there.mean()
+                out[t, c] = sum(1.0 if math.isnan(value) else value for value in window) / width
     return out
 
 

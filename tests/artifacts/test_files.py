@@ -241,6 +241,22 @@ def test_a_folder_is_put_whole_and_replaced_only_where_nothing_else_is_lost(tmp_
     assert listed(tmp_path) == ["out", "out/a", "out/b", "out/c"] and (tmp_path / "out" / "a").read_text() == "abc"
 
 
+def test_a_folder_inside_that_the_caller_owns_is_replaced_whole(tmp_path: Path) -> None:
+    def put(names: list[str], owned: tuple[str, ...] = ()) -> None:
+        with files.output(tmp_path / "out", force=True, owned=owned) as place:
+            for name in names:
+                (place / name).parent.mkdir(parents=True, exist_ok=True)
+                (place / name).write_text("new")
+
+    put(["a", "run/step-7"])
+    with pytest.raises(InputError, match="holds run/step-7, which would be lost"):
+        put(["a", "run/step-8"])
+    put(["a", "run/step-8"], owned=("run",))
+    assert listed(tmp_path) == ["out", "out/a", "out/run", "out/run/step-8"]
+    with pytest.raises(InputError, match="holds a, which would be lost"):
+        put(["run/step-9"], owned=("run",))
+
+
 def test_removing_a_tree_does_not_follow_links_and_litter_is_known_by_its_whole_name(tmp_path: Path) -> None:
     (tmp_path / "kept").mkdir()
     (tmp_path / "kept" / "file").write_text("")

@@ -6,6 +6,11 @@ import contextlib
 import csv
 import io
 import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +18,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from elboroom.cli import series
+from elboroom.cli.console import STARTED
 from elboroom.cli.main import main
+from elboroom.cli.series import JUDGING_S
 
 Call = Callable[..., tuple[int, str, str]]
 Answer = Callable[..., Any]
@@ -82,6 +90,63 @@ def test_events_can_be_an_exit_code(call: Call, table: Path, found: tuple[Path, 
     code, _, said = call(*by, "--force", "--hidden", 8)
     assert code == 2
     assert "trained already" in said
+
+
+def test_force_replaces_an_answer_whose_run_was_trained_for_another_number_of_steps(
+    call: Call, table: Path, found: tuple[Path, Any], tmp_path: Path
+) -> None:
+    out = tmp_path / "found"
+    shutil.copytree(found[0], out)
+    (out / "run" / "checkpoints" / "step-0000000007").mkdir()
+    (out / "run" / "checkpoints" / "step-0000000007" / "state.json").write_text("{}", encoding="utf-8")
+    code, said, err = call("detect", table, "--out", out, "--force", *QUICK)
+    assert code == 0, err
+    assert not (out / "run" / "checkpoints" / "step-0000000007").exists()
+    assert (out / "scores.csv").read_bytes() == (found[0] / "scores.csv").read_bytes()
+    assert re.search(r"^threshold [\d.]+; highest score of each event:$", said, re.MULTILINE)
+    assert re.search(r"^  row \d+ to \d+, score [\d.]+, flow \d+%", said, re.MULTILINE)
+
+
+def test_a_folder_that_holds_something_else_is_refused_before_anything_is_read(
+    call: Call, table: Path, found: tuple[Path, Any], tmp_path: Path
+) -> None:
+    out = tmp_path / "found"
+    shutil.copytree(found[0], out)
+    code, _, said = call("detect", table, "--run", out / "run", "--out", out, "--force")
+    assert code == 2
+    assert said == f"elboroom: --out {out}: holds run, which would be lost; move it away or name another folder\n"
+    (out / "notes.txt").write_text("mine", encoding="utf-8")
+    code, _, said = call("detect", table, "--out", out, "--force", *QUICK)
+    assert code == 2
+    assert said == f"elboroom: --out {out}: holds notes.txt, which would be lost; move it away or name another folder\n"
+    assert (out / "run" / "run.json").is_file()
+
+
+def test_minutes_leave_room_for_judging_a_large_file(tmp_path: Path) -> None:
+    path = tmp_path / "large.csv"
+    with path.open("wb") as file:
+        file.truncate(100_000_000)
+    assert series._since(str(path), 1) == pytest.approx(STARTED - (JUDGING_S * 100 - 6))
+    assert series._since(str(path), 60) == STARTED  # a tenth of an hour is enough
+    assert series._since("machine", 1) == STARTED
+
+
+def test_an_interrupt_leaves_nothing_behind(table: Path, tmp_path: Path) -> None:
+    words = ["detect", str(table), "--out", str(tmp_path / "out"), "--minutes", "5", *map(str, QUICK)]
+    with subprocess.Popen(
+        [sys.executable, "-m", "elboroom", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:  # the first step was made
+            if " steps" in line and line[0].isdigit():
+                break
+        process.send_signal(signal.SIGINT)
+        out, said = process.communicate(timeout=60)
+    assert process.returncode == 4, said
+    assert not out
+    assert "Traceback" not in said
+    assert "resume" not in said
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

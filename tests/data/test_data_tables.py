@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from elboroom.core.errors import InputError
-from elboroom.data import Reading, read, transform_from_json
+from elboroom.data import Reading, read, tables, transform_from_json
 
 CITY = ["Rome", "Bonn", "Oslo"]
 PEOPLE = "name,age,city,smoker,visits,weight\n" + "".join(
@@ -231,6 +231,18 @@ def test_constant_columns_work_and_are_told(tmp_path):
     assert bool((batch.x[:, 0] == 0).all())
     assert bool(torch.isfinite(batch.x).all())
     assert any("never vary" in p for p in data.problems)
+
+
+def test_a_long_column_of_text_holds_no_number_in_any_part_of_the_file(tmp_path, monkeypatch):
+    # a table is read in parts: a column seen to be text is not parsed in those that follow
+    monkeypatch.setattr(tables, "CHUNK_CELLS", 600)
+    rows = 10_000
+    path = tmp_path / "long.csv"
+    path.write_text("note,v\n" + "".join(f"word {i % 7},{i}\n" for i in range(rows)), encoding="utf-8")
+    raw = tables.read_delimited(path)
+    assert np.isnan(raw.numbers[:, 0]).all()
+    np.testing.assert_array_equal(raw.numbers[:, 1], np.arange(rows))
+    assert len(raw.text[0]) == rows
 
 
 def test_underscores_do_not_make_a_number(tmp_path):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 HERE = Path(__file__).parent
@@ -75,6 +76,24 @@ def memory() -> Iterator[Path]:
     folder = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=folder if os.access(folder, os.W_OK) else None) as inside:
         yield Path(inside)
+
+
+@pytest.fixture(scope="session")
+def drawn(memory: Path) -> Path:
+    """A folder with a text, sequences of two classes and many lengths, and a series with a gap and missing cells."""
+    chance, folder = np.random.default_rng(0), memory / "drawn"
+    folder.mkdir()
+    words = chance.choice(["the fox", "the old owl", "a hare", "saw", "fed", "feared", "\n"], 3000)
+    (folder / "tale.txt").write_text(" ".join(words))
+    lengths = chance.integers(8, 17, 60)
+    waves = [np.sin((0.5, 1.5)[i % 2] * np.arange(n) + chance.uniform(0, 6)) for i, n in enumerate(lengths)]
+    np.savez(folder / "waves.npz", x=np.concatenate(waves)[:, None], lengths=lengths, y=np.arange(60) % 2)
+    lines = ["time,load,flow"]
+    for k in [*range(300), *range(340, 600)]:
+        load, flow = np.sin(k / 4) + chance.normal(0, 0.1), np.cos(k / 6) + chance.normal(0, 0.1)
+        lines.append(f"2026-01-{1 + k // 24:02d} {k % 24:02d}:00,{load:.3f},{'' if k % 17 == 0 else f'{flow:.3f}'}")
+    (folder / "pump.csv").write_text("\n".join(lines) + "\n")
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -28,6 +28,10 @@ KINDS = ("any moment", "any write", "checkpoint", "evaluation", "sampling", "aga
 Digest = Callable[[Path], dict[str, str]]
 KILLED = -signal.SIGKILL
 TINY = ("--layers", "2", "--heads", "2", "--width", "16", "--window", "32", "--batch-size", "8")
+CELLS = ("--hidden", "16", "--batch-size", "8")
+CHARS = ("charnn", "tale.txt", "--steps", "30", "--window", "32", *CELLS)
+CLASSES = ("classifier", "waves.npz", "--kind", "sequences", "--steps", "30", *CELLS)
+SERIES = ("forecaster", "pump.csv", "--steps", "30", "--window", "24", "--horizon", "4", *CELLS)
 
 
 @pytest.fixture
@@ -119,24 +123,42 @@ def test_a_killed_run_ends_with_the_same_bits(
         ("gpt", "pydocs", "--steps", "30", *TINY),
         ("gpt", "pydocs", "--steps", "30", *TINY, "--family", "gpt2", "--optimizer", "adamw", "--dropout", "0.1"),
         ("gpt", "pydocs", "--steps", "20", *TINY, "--attention", "sliding:8+dense", "--tokenizer", "bpe:300"),
+        CHARS,
+        (*CHARS, "--cell", "peephole", "--layers", "2", "--dropout", "0.1"),
+        (*CHARS, "--cell", "gru", "--tokenizer", "bpe:300"),
+        (*CHARS, "--cell", "transformer", "--layers", "2"),
+        CLASSES,
+        (*CLASSES, "--cell", "peephole", "--layers", "2", "--pooling", "last"),
+        (*CLASSES, "--cell", "gru", "--no-bidirectional", "--pooling", "attention"),
+        (*CLASSES, "--cell", "transformer", "--compile", "on"),
+        SERIES,
+        (*SERIES, "--cell", "peephole", "--layers", "2", "--dropout", "0.1"),
+        (*SERIES, "--cell", "transformer"),
     ],
     ids=" ".join,
 )
 def test_every_model_and_way_to_run_survives_kills(
-    program: Program, run: Path, memory: Path, digest: Digest, words: tuple[str, ...]
+    program: Program, run: Path, memory: Path, drawn: Path, digest: Digest, words: tuple[str, ...]
 ) -> None:
     plain = {"--threads": "1", "--device": "cpu", "--precision": "fp32", "--compile": "off", "--save-every": "0.0001"}
-    call = ["fit", *words, *(word for flag, value in plain.items() if flag not in words for word in (flag, value))]
+    given = [str(drawn / word) if (drawn / word).is_file() else word for word in words]
+    call = ["fit", *given, *(word for flag, value in plain.items() if flag not in words for word in (flag, value))]
     whole = memory / "-".join(words)
     shutil.rmtree(whole, ignore_errors=True)
     first = program(*call, "--run", whole, record=str(memory / "operations of another"))
     assert first.code == 0, first.said
     operations = json.loads((memory / "operations of another").read_text())
     begun = next(n for n, o in enumerate(operations) if o[1] == "rename" and "/step-" in o[3]) + 2
-    for seed in range(3):
+    rest_s = operations[-1][0] - operations[begun][0]
+    for seed in range(4):
         shutil.rmtree(run, ignore_errors=True)
-        at = random.Random(seed).randrange(begun, len(operations))
-        assert program(*call, "--run", run, at=at).code == KILLED
+        chance = random.Random(seed)
+        if seed < 3:
+            killed = program(*call, "--run", run, at=chance.randrange(begun, len(operations)))
+            assert killed.code == KILLED
+        else:  # at any moment after the first checkpoint, as likely within a step as at a write
+            killed = program(*call, "--run", run, at=begun, after_s=chance.uniform(0, rest_s))
+            assert killed.code in (KILLED, 0)
         last = program("resume", run)
         assert last.code == 0, last.said
         assert digest(run) == digest(whole)

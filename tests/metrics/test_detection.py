@@ -142,9 +142,10 @@ def test_volumes_equal_the_numbers_of_tsb_ad(key: tuple[int, int, int, int]) -> 
     assert (found.pr, found.roc) == pytest.approx(TSB_AD[key], abs=1e-12)
 
 
-# The same for tsb_ad_u/001_NAB_id_1_Facility_tr_1007_1st_2014.csv, with the score |x - mean of the 25 rows round it|:
-# window -> VUS-PR, VUS-ROC; 6 is its period.
-FACILITY = {6: (0.1337412770547893, 0.5567066788003961), 100: (0.1641701350535026, 0.6383351135265007)}
+# The same for tsb_ad_u/001_NAB_id_1_Facility_tr_1007_1st_2014.csv, with the score |x - mean of the 25 rows round it|,
+# to 6 places (the last bits of sums of 25 differ from processor to processor): window -> VUS-PR, VUS-ROC; 6 is its
+# period.
+FACILITY = {6: (0.13374083152706467, 0.5567112992922698), 100: (0.16416793280586758, 0.6383342271472529)}
 
 
 def facility(folder: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -155,7 +156,7 @@ def facility(folder: Path) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("window", FACILITY)
 def test_volumes_of_a_real_series_equal_the_numbers_of_tsb_ad(real_data: Path, window: int) -> None:
     x, labels = facility(real_data)
-    score = np.abs(x - np.convolve(x, np.ones(25) / 25, mode="same"))
+    score = np.abs(x - np.convolve(x, np.ones(25) / 25, mode="same")).round(6)
     found = vus(labels, score, window)
     assert (found.pr, found.roc) == pytest.approx(FACILITY[window], abs=1e-12)
 

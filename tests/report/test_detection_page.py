@@ -377,6 +377,22 @@ def test_events_are_held_against_the_labels() -> None:
     assert drawing(text, 1).count('class="labelled-rows"') == 2
 
 
+def test_one_channel_alone_is_not_blamed_in_the_table_and_training_time_is_called_that() -> None:
+    one, several = (detection_html(found(one_series(channels))) for channels in (1, 4))
+    assert "Channels to blame" in several
+    assert "Blame is the share" in several
+    assert "Channels to blame" not in one
+    assert "Blame is the share" not in one
+    assert "trained in 7.9 s" in several
+
+
+def test_each_of_several_series_has_its_name_over_its_score() -> None:
+    text = detection_html(found(one_series(name="pump-1"), one_series(name="pump-2", first=4)))
+    # a wide and a narrow drawing of each
+    assert all(text.count(f">Score, {name}<") == 2 for name in ("pump-1", "pump-2"))
+    assert ">Score, " not in detection_html(found())
+
+
 def test_the_rate_the_threshold_stands_for_is_said_in_rows_and_in_time() -> None:
     words = " ".join(Page(detection_html(found(per_day=0.1))).words)
     assert "one false alarm in 2,000 rows asked for, that is one in 10 d" in words

@@ -21,14 +21,16 @@ from numpy.typing import NDArray
 from elboroom.core.errors import InputError
 
 from .events import Event, find_events
-from .residuals import multi_step, pooled, shares
+from .residuals import multi_step, pooled, robust_scale, shares
 from .smoothing import causal_mean, centred_mean
 from .tail import Tail, fit_tail
 
-__all__ = ["Detector", "Scores", "Smoothing"]
+__all__ = ["ORDINARY", "Detector", "Scores", "Smoothing"]
 
 Array = NDArray[np.float64]
 Smoothing = Literal["centred", "causal"]
+ORDINARY = 1.0
+"""What is missed in units of training: its mean there."""
 LEAST = 30
 """Rows with a score that a calibration needs."""
 FLOOR = 1e-3
@@ -65,6 +67,8 @@ class Detector:
     """Rows of rest that part two events."""
     tail: Tail | None = None
     """None where no threshold was asked for."""
+    spread: tuple[float, ...] = ()
+    """(C,): scaled median absolute deviation of the errors one step ahead on the training stretch; 0: never errs."""
 
     @classmethod
     def fit(
@@ -77,21 +81,36 @@ class Detector:
             unit = np.sqrt(squares.sum(0) / np.maximum(there.sum(0), 1))
         width = max(1, period)
         units = tuple(tuple(float(max(u, FLOOR)) for u in row) for row in unit)
-        return cls(units, width, smoothing, warm_up, merge or width)
+        spread = tuple(np.nan_to_num(robust_scale(errors[:, 0])[1]).tolist())
+        return cls(units, width, smoothing, warm_up, merge or width, spread=spread)
 
     def scores(self, errors: Array, segments: Sequence[tuple[int, int]] | None = None) -> Scores:
         """Of errors (T, H, C); each segment is smoothed by itself."""
-        missed = multi_step(errors / np.asarray(self.unit))
-        mean = centred_mean if self.smoothing == "centred" else causal_mean
+        missed = self.missed(errors, segments)
         smooth = np.full_like(missed, np.nan)
         for start, stop in segments or [(0, len(missed))]:
-            stretch = missed[start:stop].copy()
-            stretch[: self.warm_up] = np.nan
-            for c in range(stretch.shape[1]):
-                found = mean(stretch[:, c], self.width)
-                found[np.isnan(stretch[:, c])] = np.nan
-                smooth[start:stop, c] = found
+            smooth[start:stop] = self.smoothed(missed[start:stop])
         return Scores(pooled(smooth), smooth)
+
+    def missed(self, errors: Array, segments: Sequence[tuple[int, int]] | None = None) -> Array:
+        """(T, C): the mean square over steps ahead of errors (T, H, C) in their units, 1 on average in training."""
+        missed = multi_step(errors / np.asarray(self.unit))
+        for start, stop in segments or [(0, len(missed))]:
+            missed[start : min(start + self.warm_up, stop)] = np.nan
+        return missed
+
+    def smoothed(self, missed: Array, *, causal: bool = False) -> Array:
+        """(T, C): the moving mean of one segment's (T, C); `causal` whatever the detector's own smoothing is.
+
+        What a window lacks, at the edges of a segment and where values are missing, counts as ordinary, ORDINARY: a
+        mean of few rows would pass the threshold of one of many by chance.
+        """
+        there, beyond = ~np.isnan(missed), np.full((self.width, missed.shape[1]), ORDINARY)
+        mean = causal_mean if causal or self.smoothing == "causal" else centred_mean
+        smooth = mean(np.concatenate([beyond, np.where(there, missed, ORDINARY), beyond]), self.width)
+        smooth = smooth[self.width : len(smooth) - self.width]
+        smooth[~there] = np.nan
+        return smooth
 
     def calibrated(self, score: Array, rate: float) -> Detector:
         """With the threshold that scores (N,) of a calibration stretch pass in a share `rate` of the rows."""
@@ -111,14 +130,12 @@ class Detector:
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types."""
         saved = asdict(self)
-        return {
-            **saved,
-            "unit": [list(row) for row in self.unit],
-            "tail": None if self.tail is None else self.tail.to_json(),
-        }
+        unit, spread = [list(row) for row in self.unit], list(self.spread)
+        return {**saved, "unit": unit, "spread": spread, "tail": None if self.tail is None else self.tail.to_json()}
 
     @classmethod
     def from_json(cls, saved: dict[str, Any]) -> Detector:
         """The inverse of `to_json`."""
         tail = None if saved["tail"] is None else Tail.from_json(saved["tail"])
-        return cls(**{**saved, "unit": tuple(tuple(row) for row in saved["unit"]), "tail": tail})
+        unit, spread = tuple(tuple(row) for row in saved["unit"]), tuple(saved["spread"])
+        return cls(**{**saved, "unit": unit, "spread": spread, "tail": tail})

@@ -38,6 +38,8 @@ class Event:
     peak_score: float
     shares: tuple[float, ...] = field(default=(), compare=False)
     """Each channel's part of the blame, where a stream was given shares."""
+    kind: str = "anomaly"
+    """Or "shift": the level of the series moved, and what came after is judged by the new one."""
 
 
 def find_events(

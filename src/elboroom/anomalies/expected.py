@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from elboroom.core.abilities import Forecasts
 
-__all__ = ["Expected", "expected", "scaled"]
+__all__ = ["Expected", "expected", "read", "scaled"]
 
 Array = NDArray[np.float64]
 ROWS = 2048
@@ -51,12 +51,16 @@ def expected(
     model: Forecasts, transform: nn.Module, values: Array, segments: Sequence[tuple[int, int]] | None = None
 ) -> Expected:
     """Read (T, C) raw values, NaN where missing, segment by segment; the model is in evaluation mode."""
+    return read(model, scaled(transform, values), segments)
+
+
+def read(model: Forecasts, x: Tensor, segments: Sequence[tuple[int, int]] | None = None) -> Expected:
+    """The same of rows (T, C) in the model's scaled space."""
     from elboroom.core.batch import Batch
 
     assert isinstance(model, nn.Module)
     device = next(model.parameters()).device
-    x = scaled(transform, values)
-    rows, channels = values.shape
+    rows, channels = x.shape
     mean = np.full((rows, model.horizon, channels), np.nan)
     sd = np.full_like(mean, np.nan)
     with torch.inference_mode():

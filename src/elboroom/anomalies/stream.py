@@ -1,8 +1,9 @@
 """A detector that reads a series row by row, in memory that does not grow, and says the same as over the whole series.
 
-It holds what the forecaster carries, its last forecasts, the sums of the moving means and the open alarm. Rows are told
-with their time: what came in between and is missing is read as missing rows, and a gap begins a new segment, as it does
-in a series that is read at once. `state` and `restore` carry it over an end of the process, to the bit.
+It holds what the forecaster carries, its last forecasts, the sums of the moving means, the open alarm, and the last
+rows, by which an alarm is told from a level shift (`shifts.py`). Rows are told with their time: what came in between
+and is missing is read as missing rows, and a gap begins a new segment, as it does in a series that is read at once.
+`state` and `restore` carry it over an end of the process, to the bit.
 """
 
 from __future__ import annotations
@@ -11,24 +12,28 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from elboroom.core.abilities import Forecasts
-from elboroom.core.batch import Batch
 from elboroom.core.errors import InputError
 
-from .detector import Detector
+from .detector import ORDINARY, Detector
 from .events import GAP, Alarm, Event
 from .expected import scaled
-from .residuals import multi_step, shares
-from .smoothing import CausalMean
+from .held import Held
+from .residuals import multi_step
+from .shifts import Found, Rule, Shift, Trial, mark, rounded, said
+from .smoothing import WindowSums
 
 __all__ = ["Stream", "Verdict"]
+
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -47,112 +52,235 @@ class Verdict:
     """Each channel's part of the score."""
     ended: Event | None = None
     """An event that is over, as soon as that is known."""
+    shift: Shift | None = None
+    """A level shift that is declared with this row; rows after it are judged by the new level."""
 
 
 class Stream:
     """Made by `run.stream()`."""
 
-    def __init__(self, model: Forecasts, transform: nn.Module, detector: Detector, step: int, gap: int = GAP) -> None:
+    def __init__(
+        self,
+        model: Forecasts,
+        transform: nn.Module,
+        detector: Detector,
+        step: int,
+        gap: int = GAP,
+        *,
+        follow_shifts: bool = True,
+    ) -> None:
         """`step`: nanoseconds from row to row, 0 where rows have no times."""
         if detector.smoothing != "causal" or detector.tail is None:
             raise InputError("a stream needs a threshold and the causal mean: the centred one looks at rows to come")
+        assert isinstance(model, nn.Module)
         self.model, self.transform, self.detector, self.step, self.gap = model, transform, detector, step, gap
+        self.device = next(model.parameters()).device
+        self.threshold = detector.tail.threshold
         self.unit = np.asarray(detector.unit)
+        self.channels = self.unit.shape[1]
+        self.rule = Rule(model, detector) if follow_shifts else None
         self.row, self.last_time = -1, 0
-        self.alarm = Alarm(detector.tail.threshold, merge=detector.merge)
+        self.alarm = Alarm(self.threshold, merge=detector.merge)
+        self.level = np.zeros(self.channels)
+        """Taken off every row: the shifts so far."""
+        self.shifts: list[Shift] = []
+        """Those of the open alarm."""
         self._begin()
 
     def _begin(self) -> None:
-        """A new segment: nothing is remembered."""
+        """A new segment: nothing is remembered but the level."""
+        horizon = len(self.unit)
         self.memory: Any = None
         self.since = 0
-        self.ahead: list[np.ndarray[Any, Any]] = []
-        self.means = [CausalMean(self.detector.width) for _ in range(self.unit.shape[1])]
+        self.ahead = np.full((horizon, *self.unit.shape), np.nan)
+        """(H, H, C): the last forecasts, the newest at the end."""
+        self._hear(np.full((self.detector.width, self.channels), ORDINARY))
+        self.held = Held(self.rule.held if self.rule else 0, 2 * self.channels)
+        """Rows, the level taken off, and what was missed in each."""
+        self.trial: Trial | None = None
+
+    # -- rows ----------------------------------------------------------------------------------------------------------
 
     def update(self, t: Any, x: ArrayLike) -> Verdict:
         """Judge the row x (C,), NaN where missing, of time `t` (a number of nanoseconds, numpy or ISO time; None)."""
-        row = np.asarray(x, dtype=np.float64).reshape(-1)
-        if row.shape != (self.unit.shape[1],):
-            raise InputError(f"a row has {len(row)} values and the series {self.unit.shape[1]} channels")
-        if np.isinf(row).any():
+        return self.update_many([t], np.asarray(x, dtype=np.float64).reshape(1, -1))[0]
+
+    def update_many(self, times: Sequence[Any] | None, x: ArrayLike) -> list[Verdict]:
+        """Judge rows x (N, C) of `times` (N,), None where they have none, at once: the same verdicts, sooner."""
+        rows = np.asarray(x, dtype=np.float64)
+        if rows.ndim != 2 or rows.shape[1] != self.channels:
+            raise InputError(f"a row has {rows.shape[-1]} values and the series {self.channels} channels")
+        if np.isinf(rows).any():
             raise InputError("a row holds an infinite value; give NaN where one is missing")
-        missed = self._missed(t)
-        if missed > self.gap:
-            self._begin()
-            self.row += missed
-        else:
-            for _ in range(missed):
-                self._read(np.full(len(row), np.nan))
-        return self._read(row)
+        missed, last = self._missed([None] * len(rows) if times is None else times, len(rows))
+        self.last_time = last
+        out: list[Verdict] = []
+        begins = [0, *np.flatnonzero(np.array(missed) > self.gap).tolist(), len(rows)]
+        for first, stop in pairwise(begins):
+            if first < stop:
+                out += self._stretch(rows[first:stop], missed[first:stop])
+        return out
 
-    def _missed(self, t: Any) -> int:
-        """Rows between the last one and the time `t`."""
+    def _missed(self, times: Sequence[Any], count: int) -> tuple[list[int], int]:
+        """Rows that did not come before each of the times, and the last time."""
+        if len(times) != count:
+            raise InputError(f"{len(times)} times for {count} rows; give one with each row")
         if not self.step:
-            return 0
-        if t is None:
-            raise InputError("the rows of this series have times; give one with each row")
-        now = int(t) if isinstance(t, int | np.integer) else int(np.datetime64(t, "ns").astype(np.int64))
-        steps = 1 if self.row < 0 else round((now - self.last_time) / self.step)
-        if steps < 1:
-            raise InputError(f"{t} is not after the row before; rows of a stream come in the order of time")
-        self.last_time = now
-        return steps - 1
+            return [0] * count, self.last_time
+        last, known, out = self.last_time, self.row >= 0, []
+        for t in times:
+            if t is None:
+                raise InputError("the rows of this series have times; give one with each row")
+            now = int(t) if isinstance(t, int | np.integer) else int(np.datetime64(t, "ns").astype(np.int64))
+            steps = round((now - last) / self.step) if known else 1
+            if steps < 1:
+                raise InputError(f"{t} is not after the row before; rows of a stream come in the order of time")
+            last, known = now, True
+            out.append(steps - 1)
+        return out, last
 
-    def _read(self, row: np.ndarray[Any, Any]) -> Verdict:
+    def _stretch(self, rows: Array, missed: list[int]) -> list[Verdict]:
+        """Rows without a gap between them; there may be one before."""
+        if missed[0] > self.gap:
+            self._begin()
+            self.row += missed[0]
+            missed = [0, *missed[1:]]
+        places = np.arange(len(rows)) + np.cumsum(missed)
+        filled = np.full((int(places[-1]) + 1, self.channels), np.nan)
+        filled[places] = rows
+        x = scaled(self.transform, filled).double().numpy()
+        verdicts: list[Verdict] = []
+        while len(verdicts) < len(x):
+            verdicts += self._read(x[len(verdicts) :])
+        out, ended = [], None
+        came = set(places.tolist())
+        for place, verdict in enumerate(verdicts):
+            ended = verdict.ended or ended
+            if place in came:
+                out.append(verdict if verdict.ended is ended else dataclasses.replace(verdict, ended=ended))
+                ended = None
+        return out
+
+    def _read(self, x: Array) -> list[Verdict]:
+        """Read scaled rows (n, C) up to the end, or the first at which a shift is declared."""
+        x = rounded(x - self.level) if self.shifted else x
+        mean, memory = said(self.model, torch.from_numpy(x).float()[None].to(self.device), self.memory)
+        forecasts = np.concatenate([self.ahead, mean[0]])
+        horizon, rows = len(self.unit), np.arange(len(x))[:, None]
+        made = forecasts[rows + horizon - 1 - np.arange(horizon), np.arange(horizon)]
+        missed = multi_step((x[:, None] - made) / self.unit)
+        missed[: max(0, self.detector.warm_up - self.since)] = np.nan
+        out = []
+        for row, errors in zip(x, missed, strict=True):
+            verdict, found = self._judge(row, errors)
+            out.append(verdict)
+            if found is not None:
+                self._move(found)
+                return out
+        self.memory, self.ahead = memory, forecasts[-horizon:]
+        return out
+
+    def _judge(self, x: Array, missed: Array) -> tuple[Verdict, Found | None]:
+        """One row and what was missed in it, (C,) each."""
         self.row += 1
-        x = scaled(self.transform, row[None])
-        errors = np.full(self.unit.shape, np.nan)
-        for h, mean in enumerate(self.ahead):
-            errors[h] = x[0].double().numpy() - mean[h]
-        with torch.inference_mode():
-            there = ~torch.isnan(x[None])
-            batch = Batch(x=torch.where(there, x[None], 0), observed=there)
-            said, _, self.memory = self.model.expect(batch, self.memory)
-        self.ahead = [said[0, 0].double().numpy(), *self.ahead][: len(self.unit)]
-        channels = self._channels(errors)
         self.since += 1
-        score = float(np.nanmean(channels)) if np.isfinite(channels).any() else math.nan
-        parts = tuple(shares(channels[None])[0].tolist()) if math.isfinite(score) else ()
+        there = missed == missed  # not NaN
+        sums = self.sums.update(np.where(there, missed, ORDINARY))
+        score, parts = math.nan, tuple[float, ...]()
+        if there.any():
+            channels = sums[there] / self.detector.width
+            score = float(channels.sum() / len(channels))
+            parts = self._shares(channels, there)
         ended = self.alarm.update(self.row, score, parts or None)
-        reason = "ok" if math.isfinite(score) else "missing" if np.isnan(row).all() else "warm-up"
-        return Verdict(self.row, score, self.alarm.open is not None, reason, parts, ended)
+        if ended is not None:
+            (ended,), self.shifts = mark([ended], self.shifts), []
+        found = self._look(x, missed, score) if self.rule else None
+        shift = None
+        if found is not None:
+            shift = Shift(self.row + 1 - found.rows, self.row, tuple(found.level.tolist()))
+            self.shifts.append(shift)
+        reason = "ok" if parts else "missing" if np.isnan(x).all() else "warm-up"
+        return Verdict(self.row, score, self.alarm.open is not None, reason, parts, ended, shift), found
 
-    def _channels(self, errors: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """(C,): the smoothed score of each channel, NaN where it has none."""
-        raw = multi_step((errors / self.unit)[None])[0]
-        if self.since < self.detector.warm_up:
-            raw[:] = np.nan
-        smooth = np.array([mean.update(float(value)) for mean, value in zip(self.means, raw, strict=True)])
-        return np.where(np.isnan(raw), np.nan, smooth)
+    @staticmethod
+    def _shares(channels: Array, there: NDArray[np.bool_]) -> tuple[float, ...]:
+        """Each channel's part; a missing one has none, and all have the same where all are 0."""
+        parts = np.zeros(len(there))
+        total = channels.sum()
+        parts[there] = channels / total if total > 0 else 1 / len(channels)
+        return tuple(parts.tolist())
+
+    # -- shifts --------------------------------------------------------------------------------------------------------
+
+    def _look(self, x: Array, missed: Array, score: float) -> Found | None:
+        """Whether the open alarm is a level shift."""
+        assert self.rule is not None
+        event = self.alarm.open
+        if event is None:
+            self.trial = None
+        elif self.trial is None or self.trial.event != event.start:
+            self.trial = Trial.at(self.rule, event.start, self.row, self.held.rows[:, : self.channels])
+        self.held.add(np.concatenate([x, missed]))
+        if self.trial is None or self.row < self.trial.due or not score > self.threshold:
+            return None
+        rows, errors = np.split(self.held.rows, 2, axis=1)
+        return self.trial.look(self.rule, self.row, rows, errors)
+
+    def _move(self, found: Found) -> None:
+        """Go on at the new level."""
+        assert self.rule is not None
+        assert self.trial is not None
+        self.level = self.level + found.level
+        self.memory, self.ahead = found.memory, found.mean[-len(self.unit) :]
+        self.held.replace(np.concatenate([found.x, found.missed], 1))
+        self._hear(found.missed[-self.detector.width :])
+        self.trial = Trial.at(self.rule, self.trial.event, self.row + 1, found.x)
+
+    def _hear(self, missed: Array) -> None:
+        """Begin the moving mean with what was missed in the last rows (width, C)."""
+        self.sums = WindowSums(self.detector.width, self.channels)
+        for row in np.where(np.isnan(missed), ORDINARY, missed):
+            self.sums.update(row)
+
+    @property
+    def shifted(self) -> bool:
+        return bool(self.level.any())
 
     def finish(self) -> Event | None:
         """The event that is still open, ended here."""
-        return self.alarm.finish()
+        event = self.alarm.finish()
+        return None if event is None else mark([event], self.shifts)[0]
 
     # -- over an end of the process ------------------------------------------------------------------------------------
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Tensors, and plain JSON types, from which `restore` goes on."""
-        tensors: dict[str, Tensor] = {}
+        tensors = {"ahead": torch.from_numpy(self.ahead.copy()), "held": torch.from_numpy(self.held.rows.copy())}
         form = _packed(self.memory, "memory", tensors)
-        ahead = [mean.tolist() for mean in self.ahead]
         plain = {
             "row": self.row,
             "last_time": self.last_time,
             "since": self.since,
-            "ahead": ahead,
-            "means": [mean.to_json() for mean in self.means],
+            "sums": self.sums.to_json(),
             "alarm": self.alarm.to_json(),
+            "level": self.level.tolist(),
+            "shifts": [dataclasses.asdict(shift) for shift in self.shifts],
+            "trial": None if self.trial is None else self.trial.to_json(),
             "memory": form,
         }
         return tensors, plain
 
     def restore(self, tensors: dict[str, Tensor], plain: dict[str, Any], like: Any) -> None:
         """`like`: a memory of the same model, whose form is filled; see `Run.stream`."""
+        self._begin()
         self.row, self.last_time, self.since = plain["row"], plain["last_time"], plain["since"]
-        self.ahead = [np.asarray(mean) for mean in plain["ahead"]]
-        self.means = [CausalMean.from_json(saved) for saved in plain["means"]]
+        self.ahead = tensors["ahead"].numpy().copy()
+        self.held.replace(tensors["held"].numpy())
+        self.sums = WindowSums.from_json(plain["sums"])
         self.alarm = Alarm.from_json(plain["alarm"])
+        self.level = np.asarray(plain["level"], dtype=np.float64)
+        self.shifts = [Shift(one["start"], one["row"], tuple(one["sizes"])) for one in plain["shifts"]]
+        self.trial = None if plain["trial"] is None else Trial.from_json(plain["trial"])
         self.memory = None if plain["memory"] is None else _unpacked(like, "memory", tensors, plain["memory"])
 
 

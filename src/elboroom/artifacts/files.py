@@ -19,7 +19,7 @@ import re
 import secrets
 import shutil
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -349,11 +349,12 @@ def remove_litter(folder: Path) -> None:
 
 
 @contextmanager
-def output(path: str | os.PathLike[str], *, force: bool = False) -> Iterator[Path]:
+def output(path: str | os.PathLike[str], *, force: bool = False, owned: Collection[str] = ()) -> Iterator[Path]:
     """A temporary path beside `path`, with the same ending: what the body makes there appears whole as `path`.
 
     The body writes a file, or makes a folder, at the path it is given. Where it raises, nothing is left. An existing
-    `path` is refused before the body runs; `force` replaces a file, and a folder whose files all come anew.
+    `path` is refused before the body runs; `force` replaces a file, and a folder whose files all come anew, but for
+    those in folders named in `owned`, which are replaced whole.
     """
     final = Path(path).expanduser().resolve()
     _check_place(Path(path), final, force)
@@ -361,7 +362,7 @@ def output(path: str | os.PathLike[str], *, force: bool = False) -> Iterator[Pat
     _probe(beside)
     try:
         yield beside
-        _put(beside, final, force)
+        _put(beside, final, force, owned)
     except BaseException as error:
         discard(beside)
         if isinstance(error, OSError) and error.errno in FULL:  # whatever library wrote, it wrote here
@@ -392,7 +393,7 @@ def _probe(path: Path) -> None:
     unlink(path)
 
 
-def _put(new: Path, final: Path, force: bool) -> None:
+def _put(new: Path, final: Path, force: bool, owned: Collection[str]) -> None:
     if not new.is_dir():
         if final.is_dir():
             raise InputError(f"{final}: is a folder; name a file")
@@ -405,7 +406,7 @@ def _put(new: Path, final: Path, force: bool) -> None:
     if final.exists():
         if not final.is_dir() or not force:
             raise InputError(f"{final}: exists already and is no folder of ours; name another place")
-        foreign = sorted(_names(final) - _names(new))
+        foreign = sorted(n for n in _names(final) - _names(new) if Path(n).parts[0] not in owned)
         if foreign:
             raise InputError(f"{final}: holds {foreign[0]}, which would be lost; move it away or name another folder")
     _fsync_tree(new)

@@ -9,10 +9,14 @@ import json
 import math
 import os
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-__all__ = ["document", "line", "print_answer", "say", "table"]
+__all__ = ["STARTED", "document", "line", "print_answer", "say", "table"]
+
+STARTED = time.monotonic()
+"""When this program began, before the slow imports: --minutes count from here."""
 
 
 def line(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import textwrap
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from elboroom.cli.verbs import Answer, Verb
 from elboroom.core import registry
 
 if TYPE_CHECKING:
+    from elboroom.data.sequences_files import ArchiveSet
     from elboroom.data.source import Dataset
 
 __all__ = ["Data", "Models"]
@@ -105,13 +107,34 @@ def _preset(preset: dict[str, Any]) -> str:
 
 def _catalog() -> Answer:
     from elboroom.data.catalog import CATALOG
+    from elboroom.data.sequences_files import archive_sets
 
     shown = ("name", "summary", "kind", "shape", "origin", "licence", "options")
     entries = [{name: getattr(entry, name) for name in shown} for entry in CATALOG.values()]
+    entries += [_of_archive(one) for one in archive_sets(os.environ.get("ELBOROOM_DATA", ""))]
     rows = [(e["name"], f"{e['kind']} {e['shape']}", e["summary"]) for e in entries]
     return Answer(
         document=entries, text=console.table(rows) + "\n\n`elboroom data NAME|PATH` shows what one would be read as."
     )
+
+
+def _of_archive(found: ArchiveSet) -> dict[str, str]:
+    """A set that lies in $ELBOROOM_DATA/sequences, in the form of the others."""
+    from elboroom.report.words import plural
+
+    shape = [plural(found.steps, "step")] if found.steps else []
+    shape += [plural(found.channels, "channel")] if found.channels else []
+    kinds = f"{plural(len(found.classes), 'class', 'classes')}: {', '.join(found.classes[:6])}"
+    summary = (kinds if found.classes else "no classes") + (", ..." if len(found.classes) > 6 else "")
+    return {
+        "name": found.name,
+        "summary": summary + ("; a test part of its own" if found.tested else ""),
+        "kind": "sequences",
+        "shape": " x ".join(shape),
+        "origin": "a file of the UCR/UEA archive, in $ELBOROOM_DATA/sequences",
+        "licence": "as its authors say",
+        "options": "",
+    }
 
 
 def _read_as(dataset: Dataset, counts: dict[str, int]) -> str:
@@ -120,6 +143,8 @@ def _read_as(dataset: Dataset, counts: dict[str, int]) -> str:
     unit = " windows" if dataset.text else ""
     if dataset.text:
         rows += _text(dataset)
+    elif spec.kind == "sequences":
+        rows += _sequences(dataset)
     else:
         rows += [("shape", " x ".join(str(n) for n in spec.shape)), ("scale", spec.scale)]
     rows += [
@@ -129,12 +154,26 @@ def _read_as(dataset: Dataset, counts: dict[str, int]) -> str:
     if spec.classes:
         named = ", ".join(spec.classes[:10]) + (", ..." if len(spec.classes) > 10 else "")
         rows.append(("classes", f"{len(spec.classes)}: {named}"))
-    for column in spec.columns[:20]:
+    for column in spec.columns[:20] if dataset.named or spec.kind != "sequences" else ():
         rows.append(("column", f"{column.name}, {column.kind}"))
-    if len(spec.columns) > 20:
+    if len(spec.columns) > 20 and (dataset.named or spec.kind != "sequences"):
         rows.append(("column", f"and {len(spec.columns) - 20:,} more"))
     rows += [("problem", problem) for problem in dataset.problems]
     return console.table(rows)
+
+
+def _sequences(dataset: Dataset) -> list[tuple[str, str]]:
+    """How long they are, of what, and what carries a label."""
+    from elboroom.data.sequences_rows import SequenceRows
+    from elboroom.report.words import plural
+
+    spec = dataset.spec
+    held = [rows.lengths for rows in dataset.parts.values() if isinstance(rows, SequenceRows)]
+    shortest = min(spec.shape[0] if lengths is None else int(lengths.min()) for lengths in held)
+    several = "" if shortest == spec.shape[0] else f"{shortest:,} to "
+    what = f"{spec.levels:,} tokens, {dataset.reading.tokenizer}" if spec.levels else plural(spec.shape[1], "channel")
+    label = "one a step" if spec.per_step else "one a sequence"
+    return [("steps", f"{several}{spec.shape[0]:,}"), ("of", what), ("label", label), ("scale", spec.scale)]
 
 
 def _text(dataset: Dataset) -> list[tuple[str, str]]:

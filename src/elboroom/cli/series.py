@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from elboroom.cli import flags
+from elboroom.cli.console import STARTED
 from elboroom.cli.parser import Parser, number, one_of, whole
 from elboroom.cli.verbs import Answer, Verb
 from elboroom.core import registry
-from elboroom.core.errors import InputError
+from elboroom.core.errors import InputError, Stopped
 
 if TYPE_CHECKING:
     from elboroom.detecting import Found
@@ -22,6 +24,9 @@ FOUND_EVENTS = 5
 """Exit code of --fail-on-event."""
 SHOWN = 12
 """Events that are printed; all are in events.csv."""
+FILES = ("scores.csv", "events.csv", "report.html")
+JUDGING_S = 1.1
+"""Seconds that judging, baselines and the page take for a megabyte of CSV, measured with 10 to 100 MB."""
 
 
 class Detect(Verb):
@@ -61,30 +66,39 @@ class Detect(Verb):
         asked = Asked(alarms_per_day=args.alarms_per_day or 0.0, smoothing=args.smoothing, seed=given.get("seed") or 0)
         command = shlex.join(["elboroom", "detect", *self.words])
         progress = Progress()
-        with output(args.out, force=args.force) as folder:
-            folder.mkdir()
-            found = detect(
-                args.DATA,
-                run=None if args.run is None else load(args.run),
-                model=args.model or "",
-                reading=flags.reading(given),
-                settings=flags.settings(given),
-                asked=asked,
-                minutes=args.minutes or 0.0,
-                folder=None if args.run is not None else folder / "run",
-                progress=progress,
-                **{k: v for k, v in flags.runtime(given).items() if k != "seed"},
-            )
-            headline = write(found, folder, command)
+        made = () if args.run is not None else ("run",)
+        if args.force:
+            _refuse_foreign(args.out, {*FILES, *made})
+        try:
+            with output(args.out, force=args.force, owned=made) as folder:
+                folder.mkdir()
+                found = detect(
+                    args.DATA,
+                    run=None if args.run is None else load(args.run),
+                    model=args.model or "",
+                    reading=flags.reading(given),
+                    settings=flags.settings(given),
+                    asked=asked,
+                    minutes=args.minutes or 0.0,
+                    folder=None if args.run is not None else folder / "run",
+                    progress=progress,
+                    since=_since(args.DATA, args.minutes or 0.0),
+                    **{k: v for k, v in flags.runtime(given).items() if k != "seed"},
+                )
+                headline, more = write(found, folder, command)
+        except Stopped as stopped:
+            raise _nothing_left(stopped, args.out) from stopped
+        finally:
+            progress.close()
         document: dict[str, Any] = {
             "out": str(args.out),
             "events": found.events,
             "threshold": found.threshold,
-            "headline": headline,
+            "headline": " ".join([headline, *more]),
             "problems": found.problems,
         }
         code = FOUND_EVENTS if args.fail_on_event and found.events else 0
-        return Answer(document=document, text=_said(found, headline, args.out), code=code)
+        return Answer(document=document, text=_said(found, [headline, *more], args.out), code=code)
 
 
 class Forecast(Verb):
@@ -124,17 +138,46 @@ def _model_in(words: list[str]) -> str:
     return ""
 
 
-def _said(found: Found, headline: str, out: Path) -> str:
+def _since(data: str, minutes: float) -> float:
+    """When --minutes began: with the program, and earlier by what follows training beyond the tenth kept free for it.
+
+    That can be known only from the size of the file, since the steps are counted before the first one.
+    """
+    megabytes = os.path.getsize(data) / 1e6 if os.path.isfile(data) else 0.0
+    return STARTED - max(0.0, JUDGING_S * megabytes - 6 * minutes)
+
+
+def _nothing_left(stopped: Stopped, out: Path) -> Stopped:
+    """The stop of a training whose run went with the unfinished answer, so that there is nothing to resume."""
+    what = str(stopped).partition(";")[0]
+    way = "repeat the call" if stopped.state == "stopped" else "mend that, or try a smaller --lr or --batch-size"
+    return Stopped(f"{what}; nothing was written to {out}: {way}", state=stopped.state)
+
+
+def _refuse_foreign(out: Path, ours: set[str]) -> None:
+    """Refuse, before the work, to replace a folder that holds what would not come anew."""
+    there = sorted(out.iterdir()) if out.is_dir() else []
+    foreign = [p.name for p in there if p.name not in ours or (p.name == "run" and not (p / "run.json").is_file())]
+    if foreign:
+        raise InputError(f"--out {out}: holds {foreign[0]}, which would be lost; move it away or name another folder")
+
+
+def _said(found: Found, headlines: list[str], out: Path) -> str:
     """The answer in a few lines."""
     from elboroom.series_files import blamed, number, time_words
 
-    lines = [headline]
+    events: list[str] = []
     for one in found.judged:
-        for event in one.events[: SHOWN - len(lines) + 1]:
+        for event in one.events[: SHOWN - len(events)]:
+            row = "" if one.series.times is not None else "row "
             first, last = time_words(one.series, event.start), time_words(one.series, event.stop - 1)
             name = f"{one.series.name}: " if one.series.name else ""
-            lines.append(f"  {name}{first} to {last}  {number(event.peak_score)}  {blamed(found, one, event)}")
-    if found.events > len(lines) - 1:
-        lines.append(f"  and {found.events - len(lines) + 1} more in events.csv")
+            blame = f", {blamed(found, one, event)}" if len(found.series.channels) > 1 else ""
+            events.append(f"  {name}{row}{first} to {last}, score {number(event.peak_score)}{blame}")
+    lines = [*headlines, f"threshold {number(found.threshold)}; highest score of each event:", *events]
+    if not events:
+        lines = [*headlines, f"threshold {number(found.threshold)}"]
+    if found.events > len(events):
+        lines.append(f"  and {found.events - len(events)} more in events.csv")
     lines += [f"data: {problem}" for problem in found.problems]
     return "\n".join([*lines, str(out / "report.html")])

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from elboroom.cli import flags, summary
+from elboroom.cli.console import STARTED
 from elboroom.cli.parser import Parser, steps_added
 from elboroom.cli.progress import Progress
 from elboroom.cli.verbs import VERBS, Answer, Verb
@@ -73,6 +74,7 @@ class Fit(Verb):
                 from_run=given.get("from_run"),
                 command=command,
                 progress=progress,
+                since=STARTED,
             ),
         )
 

@@ -144,6 +144,17 @@ def load(name: str) -> type[Model]:
     return model
 
 
+def _source(path: Path) -> _Source:
+    """A file's parsed text, kept until the file changes: one call asks for most files several times."""
+    status = path.stat()
+    return _parsed(path, status.st_mtime_ns, status.st_size)
+
+
+@functools.lru_cache(maxsize=256)
+def _parsed(path: Path, changed_ns: int, size: int) -> _Source:
+    return _Source(path)
+
+
 class _Source:
     """One parsed file: its classes and where its imported names come from."""
 
@@ -164,7 +175,7 @@ class _Source:
         """The class and its bases that can be followed, nearest first."""
         if name not in self.classes:
             origin = self.imports.get(name)
-            return _Source(origin).lineage(name) if origin is not None and origin.is_file() else []
+            return _source(origin).lineage(name) if origin is not None and origin.is_file() else []
         node = self.classes[name]
         out = [(self, node)]
         for base in _base_names(node.bases):
@@ -177,11 +188,11 @@ def _base_names(bases: Iterable[ast.expr]) -> list[str]:
 
 
 def _read(name: str, path: Path) -> Entry:
-    source = _Source(path)
+    source = _source(path)
     class_name = _public_class(source)
     lineage = source.lineage(class_name)
     bases = {b for _, node in lineage for b in _base_names(node.bases)}
-    known = _Source(PACKAGE / "core" / "abilities.py").classes
+    known = _source(PACKAGE / "core" / "abilities.py").classes
     doc = ast.get_docstring(source.tree) or ""
     return Entry(
         name=name,

@@ -1,8 +1,8 @@
 """Named data sets: what each is, where its files may lie, how they are known to be whole, under which terms.
 
-Nothing here is embedded: `digits` comes with scikit-learn, `pydocs` with Python, `shapes` and `machine` are drawn, the
-rest is looked for under `$ELBOROOM_DATA`, then in the user's cache, then downloaded; each file is checked against its
-SHA-256.
+Nothing here is embedded: `digits` comes with scikit-learn, `pydocs` with Python; `shapes`, `machine` and `future` are
+drawn; the rest is looked for under `$ELBOROOM_DATA`, then in the user's cache, then downloaded. Each file is checked
+against its SHA-256.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ from elboroom.core.errors import InputError
 from .columns import RawTable
 from .content import Content
 from .corpus import Corpus, read_text
+from .future import read_future
 from .idx import read_idx_folder
 from .machine import read_machine
+from .sequences import Sequences
 from .toy import read_shapes
 
 __all__ = ["CATALOG", "Entry", "find", "names"]
@@ -45,7 +47,7 @@ class Entry:
     shape: str
     origin: str
     licence: str
-    read: Callable[[str, tuple[int, int] | None], Content | Corpus | RawTable]
+    read: Callable[[str, tuple[int, int] | None], Content | Corpus | RawTable | Sequences]
     """From the options after the colon in the name, and the size asked for."""
     folder: str = ""
     """Sub-folder of `$ELBOROOM_DATA`; empty where no file is needed."""
@@ -215,6 +217,16 @@ CATALOG = {
             origin="drawn by elboroom",
             licence="Apache-2.0",
             read=read_machine,
+        ),
+        Entry(
+            name="future",
+            summary="noise, a label a step that depends on the steps after it; with ahead below 0, on those before",
+            kind="sequences",
+            shape="1,200 of 20 to 40 steps x 1, or as asked",
+            origin="drawn by elboroom",
+            licence="Apache-2.0",
+            read=read_future,
+            options="ahead=3,noise=0.05,sequences=1200",
         ),
         Entry(
             name="pydocs",

@@ -12,6 +12,8 @@ or all steps end to end, (steps of all, channels), and `lengths`. `y` is (n,), o
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +26,19 @@ from .content import Array
 from .limits import CLASSES, named, readable
 from .sequences import Sequences, laid_out
 
-__all__ = ["is_pair", "named_set", "read_npz_sequences", "read_ts", "sequences_from_object"]
+__all__ = [
+    "ArchiveSet",
+    "archive_sets",
+    "is_pair",
+    "named_set",
+    "read_npz_sequences",
+    "read_ts",
+    "sequences_from_object",
+]
 
 TRAIN, TEST = "_TRAIN.ts", "_TEST.ts"
+HEAD_LINES = 10_000
+"""A file whose head is longer is none."""
 Y_NAMES = ("y", "Y", "label", "labels", "target", "targets")
 
 
@@ -46,6 +58,50 @@ def named_set(root: str, name: str) -> Path | None:
     folder = Path(root).expanduser() / "sequences" / name
     plain = re.fullmatch(r"[A-Za-z0-9_-]+", name) is not None
     return folder if root and plain and (folder / f"{name}{TRAIN}").is_file() else None
+
+
+@dataclass(frozen=True)
+class ArchiveSet:
+    """What the head of a training file says of a set; a number is 0 where it does not."""
+
+    name: str
+    steps: int
+    channels: int
+    classes: tuple[str, ...]
+    tested: bool
+    """Whether it has a test part of its own."""
+
+
+def archive_sets(root: str) -> list[ArchiveSet]:
+    """The sets that lie below `root`, `$ELBOROOM_DATA`, by name; only the heads of their files are read."""
+    base = Path(root).expanduser() / "sequences"
+    found = sorted(base.iterdir()) if root and base.is_dir() else []
+    return [_head(folder) for folder in found if named_set(root, folder.name) is not None]
+
+
+def _head(folder: Path) -> ArchiveSet:
+    words: dict[str, list[str]] = {}
+    with (folder / f"{folder.name}{TRAIN}").open(encoding="utf-8", errors="replace") as file:
+        for line in islice(file, HEAD_LINES):
+            word, *values = line.strip().split() or [""]
+            if word.lower() == "@data":
+                break
+            if word.startswith("@"):
+                words[word[1:].lower()] = values
+
+    def count(key: str) -> int:
+        text = (words.get(key) or [""])[0]
+        return int(text) if text.isdecimal() else 0
+
+    single = (words.get("univariate") or [""])[0].lower() == "true"
+    label = words.get("classlabel") or ["false"]
+    return ArchiveSet(
+        name=folder.name,
+        steps=count("serieslength"),
+        channels=1 if single else count("dimensions") or count("dimension"),
+        classes=tuple(label[1:]) if label[0].lower() == "true" else (),
+        tested=(folder / f"{folder.name}{TEST}").is_file(),
+    )
 
 
 # -- .ts ---------------------------------------------------------------------------------------------------------------

@@ -109,6 +109,7 @@ def read(
     if tokenizer is not None:
         raise InputError(f"{name}: holds no text, and the run that this goes on from was trained on text")
     if isinstance(found, Sequences):
+        _same_kind(reading, "sequences")
         return _of_sequences(read_sequences(found, reading, seed=seed), name, said, seed)
     if isinstance(found, RawTable) and reading.kind in ("auto", "series"):
         timed, clock = series_clock(found, reading)

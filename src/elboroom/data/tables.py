@@ -42,6 +42,7 @@ def read_delimited(path: Path) -> RawTable:
         numbers = np.empty((len(rows), len(names)))
         for i, cells in enumerate(zip(*rows, strict=True)):
             if i in bad and bad[i][2] > 100:
+                numbers[:, i] = np.nan
                 continue
             values, odd = _floats(cells, form.comma)
             numbers[:, i] = values

@@ -30,7 +30,7 @@ from elboroom.losses.sequence import next_token_loss
 from elboroom.nn.cache import KeyValues, TextMemory
 from elboroom.nn.linear import linear
 from elboroom.nn.sparse import parse_layers
-from elboroom.nn.transformer import Block, GPT2Block, ModernBlock, Where, initialise_, rms_norm
+from elboroom.nn.transformer import Block, GPT2Block, ModernBlock, Where, initialise_, rms_norm, through
 
 __all__ = ["GPT"]
 
@@ -126,9 +126,7 @@ class GPT(Model, Continues, Attends, Sizes):
 
     def hidden(self, tokens: Tensor, where: Where, caches: list[KeyValues] | None = None) -> Tensor:
         """(rows, n, width): what the head reads."""
-        x = self.embedded(tokens, where)
-        for i, block in enumerate(self._blocks()):
-            x = block(x, where, None if caches is None else caches[i])
+        x = through(self.blocks, self.embedded(tokens, where), where, caches)
         return rms_norm(x) if self.norm is None else self.norm(x)
 
     def _blocks(self) -> Iterator[Block]:

@@ -101,7 +101,7 @@ class TextMemory:
             found.append(forward(tokens[:, :room], self))
             self.note(tokens[:, :room])
             tokens = tokens[:, room:]
-        return torch.cat(found, 1)
+        return found[0] if len(found) == 1 else torch.cat(found, 1)
 
     def note(self, tokens: Tensor) -> None:
         """Write down that (R, N) tokens were read. A window without end keeps none of them."""

@@ -29,7 +29,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .peephole import peephole_layer
+from .peephole import peephole_layer, peephole_steps
 
 __all__ = ["CELLS", "Cell", "Found", "Kind", "Weights", "side_by_side"]
 
@@ -172,23 +172,23 @@ class Peephole(Forgetting):
         assert memory is not None
         outputs, ends, kept = [], [], []
         for direction, w in enumerate(weights):
-            a = F.linear(x, w.input, w.input_bias + w.recurrent_bias)
-            y, h, c = self._layer(a.flip(1) if direction else a, hidden[direction], memory[direction], w)
-            outputs.append(y.flip(1) if direction else y)
+            assert w.peepholes is not None
+            bias = w.input_bias + w.recurrent_bias
+            y, h, c = peephole_steps(
+                x, hidden[direction], memory[direction], w.input, w.recurrent, bias, w.peepholes, bool(direction)
+            )
+            outputs.append(y)
             ends.append(h)
             kept.append(c)
-        return torch.cat(outputs, -1), torch.stack(ends), torch.stack(kept)
+        y = torch.cat(outputs, -1) if len(outputs) > 1 else y
+        return y, torch.stack(ends), torch.stack(kept)
 
     def once(self, x: Tensor, h: Tensor, c: Tensor | None, w: Weights) -> tuple[Tensor, Tensor | None]:
         assert c is not None
         a = F.linear(x, w.input, w.input_bias + w.recurrent_bias)
-        _, h, c = self._layer(a[:, None], h, c, w)
-        return h, c
-
-    @staticmethod
-    def _layer(a: Tensor, h: Tensor, c: Tensor, w: Weights) -> tuple[Tensor, Tensor, Tensor]:
         assert w.peepholes is not None
-        return peephole_layer(a, h, c, w.recurrent, w.peepholes)
+        _, h, c = peephole_layer(a[:, None], h, c, w.recurrent, w.peepholes)
+        return h, c
 
     def equations(self, a: Tensor, u: Tensor, h: Tensor, c: Tensor | None, w: Weights) -> dict[str, Tensor]:
         assert c is not None

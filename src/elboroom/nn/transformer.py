@@ -19,12 +19,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from . import decode
 from .attention import attend
 from .cache import KeyValues
 from .linear import Linear
 from .sparse import Pattern, attend_causal
 
-__all__ = ["Block", "GPT2Block", "ModernBlock", "Where", "initialise_", "rms_norm", "rotated"]
+__all__ = ["Block", "GPT2Block", "ModernBlock", "Where", "initialise_", "rms_norm", "rotated", "through"]
 
 
 @dataclass
@@ -123,13 +124,17 @@ class SelfAttention(nn.Module):
             cache.write(k, v, where.used)
             live = min(cache.slots, max(where.used) + 1)
             keys, values = cache.keys[:, :, :live], cache.values[:, :, :live]
-            if where.even and where.used[0] < cache.slots and self.pattern.hides_nothing(live):
-                return attend(q, keys, values)[0]
-            return attend(q, keys, values, mask=where.mask(self.pattern, cache.slots)[..., :live])[0]
+            return attend(q, keys, values, mask=self.seen(where, cache, live))[0]
         mask = where.mask(self.pattern, cache.slots)
         keys, values = torch.cat([cache.keys, k], 2), torch.cat([cache.values, v], 2)
         cache.write(k, v, where.used)
         return attend(q, keys, values, mask=mask)[0]
+
+    def seen(self, where: Where, cache: KeyValues, live: int) -> Tensor | None:
+        """(B or 1, 1, 1, live) for one new token: which of the first slots it sees; None where it sees them all."""
+        if where.even and where.used[0] < cache.slots and self.pattern.hides_nothing(live):
+            return None
+        return where.mask(self.pattern, cache.slots)[..., :live]
 
     def weights(self, x: Tensor, where: Where) -> Tensor:
         """(B, H, T, T): the attention weights themselves, for looking at."""
@@ -196,6 +201,17 @@ class ModernBlock(Block):
         h = F.relu(self.up(rms_norm(x)))
         y: Tensor = self.down(h * h)
         return y
+
+
+def through(blocks: nn.ModuleList, x: Tensor, where: Where, caches: Sequence[KeyValues] | None = None) -> Tensor:
+    """x (B, T, C) through the blocks one after the other; a few texts' next token goes the quick way (decode.py)."""
+    if caches is not None:
+        found = decode.step(blocks, x, where, caches)
+        if found is not None:
+            return found
+    for i, block in enumerate(blocks):
+        x = block(x, where, None if caches is None else caches[i])
+    return x
 
 
 def initialise_(model: nn.Module, blocks: Sequence[Block], *, silent: bool) -> None:

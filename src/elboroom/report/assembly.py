@@ -17,12 +17,15 @@ from markupsafe import Markup
 
 from . import galleries, latent, measures, record, text, verdict
 from .attention_section import attention
+from .classes import classes, mistakes
 from .colors import style_sheet
 from .contents import Contents, read_run
 from .copying import context_and_copying
 from .curves import training
 from .figures import logo
+from .forecasts import forecasts
 from .layout import Section
+from .memory_section import memory
 from .names import printable, shown_name
 from .numbers import written
 from .pictures import Picture
@@ -75,6 +78,9 @@ def _sections(contents: Contents) -> list[Section]:
     """The figures' sections in the order of the page; what a kind of run does not have is left out."""
     made = [
         training(contents),
+        classes(contents),
+        mistakes(contents),
+        forecasts(contents),
         text.standing(contents),
         text.writing(contents),
         context_and_copying(contents),
@@ -84,6 +90,7 @@ def _sections(contents: Contents) -> list[Section]:
         galleries.manifold(contents),
         latent.latent_code(contents),
         attention(contents),
+        memory(contents),
         measures.all_measures(contents),
     ]
     return [section for section in made if section is not None]

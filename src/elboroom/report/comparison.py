@@ -32,7 +32,8 @@ AS_MARKS = 6
 """Runs with a shape of their own; more are shown as a table only."""
 GROUPS = (
     ("How well it knows the data", ("bits_per_dim", "elbo_nats", "log_likelihood_nats", "rate_nats", "distortion_nats",
-                                    "loss_nats_per_token", "bits_per_byte", "perplexity")),
+                                    "bits_per_byte", "loss_nats_per_token", "perplexity", "token_accuracy")),
+    ("How well it names classes", ("accuracy", "balanced_accuracy", "macro_f1", "log_loss_nats", "calibration_error")),
     ("How well it rebuilds", ("reconstruction_bce", "reconstruction_mse", "psnr_db", "mae", "r2")),
     ("How good its samples are", ("frechet_distance", "kernel_distance", "precision", "recall", "density", "coverage",
                                   "modes_found", "memorised_share")),
@@ -40,6 +41,8 @@ GROUPS = (
 )  # fmt: skip
 OTHERS = "What else was measured"
 COSTS = "What it costs"
+FORECASTS = ("How well it forecasts", ("mae", "mae_horizon", "coverage_90"))
+"""Where rows are forecast, the absolute error is one of a forecast, not of a reconstruction."""
 
 
 @dataclass
@@ -97,7 +100,8 @@ def _key(i: int) -> Markup:
 
 def _groups(table: dict[str, Any], count: int) -> list[Group]:
     found = {str(entry["key"]): entry for entry in table.get("measures") or []}
-    placed = [Group(heading, [_row(found.pop(k), count) for k in keys if k in found]) for heading, keys in GROUPS]
+    groups = (FORECASTS, *GROUPS) if "mae_horizon" in found else GROUPS
+    placed = [Group(heading, [_row(found.pop(k), count) for k in keys if k in found]) for heading, keys in groups]
     placed.append(Group(OTHERS, [_row(entry, count) for entry in found.values()]))
     placed.append(Group(COSTS, [_cost(entry, count) for entry in table.get("costs") or []]))
     return [group for group in placed if group.rows]

@@ -107,7 +107,7 @@ def detection_html(found: dict[str, Any]) -> str:
 def _when(found: dict[str, Any]) -> list[str]:
     took, said = number(found.get("took_s")), [shown_name(found.get("date") or "")]
     if took > 0:
-        said.append(written(took, form="time"))
+        said.append(f"trained in {written(took, form='time')}")
     if found.get("seed") is not None:
         said.append(f"seed {shown_name(found['seed'])}")
     return [text for text in said if text]
@@ -179,10 +179,12 @@ def _events(found: dict[str, Any], series: list[Judged]) -> Section:
     section.tables.append(events_table(chosen, threshold, "Events", several=len(series) > 1))
     if len(events) > FIRST:
         section.tables[0].note = f"The {FIRST} highest of {len(events):,} events, in the order of their scores."
-    section.sentences.append(
+    blame = (
         "Blame is the share of an event's score that a channel adds, the mean over its rows; the shares of all "
-        "channels make 100 %. An event ends where the score has rested below the threshold."
+        "channels make 100 %. "
     )
+    ends = "An event ends where the score has rested below the threshold."
+    section.sentences.append(f"{blame if any(len(one.channels) > 1 for one in series) else ''}{ends}")
     section.figures.append(events_file(series, threshold))
     return section
 
@@ -281,7 +283,8 @@ def _beside(found: dict[str, Any], series: list[Judged]) -> Section | None:
             "Agreement: the share of this run's events whose rows are among the highest scores of the other."
         )
     for name, why in left_out.items():
-        section.sentences.append(f"{shown_name(name)} was left out: {shown_text(why).rstrip('.')}.")
+        title = shown_name(name)
+        section.sentences.append(f"{title[:1].upper()}{title[1:]} was left out: {shown_text(why).rstrip('.')}.")
     return section
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -62,7 +63,8 @@ def _whole(one: Judged, threshold: float, chosen: list[int], width: float, summa
     for c in chosen:
         stack.panels.append(channel_panel(one, c, 0, len(one), width, 62))
     stack.right = text_width("threshold", 12) + 12 if wide else 10.0
-    stack.panels.append(score_panel(one, threshold, 0, len(one), width, 128, labelled=wide))
+    score = score_panel(one, threshold, 0, len(one), width, 128, labelled=wide)
+    stack.panels.append(replace(score, title=f"Score, {short(one.name, int(width / 14))}") if one.name else score)
     if one.labels is not None:
         stack.marks = [Marks("labels" if wide else "lab.", [one.edges(a, b) for a, b in runs(one.labels)])]
     if len(one.channels) > 1:

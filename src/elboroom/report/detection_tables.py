@@ -33,8 +33,9 @@ def listed(series: list[Judged]) -> list[tuple[Judged, int]]:
 def events_table(chosen: list[tuple[Judged, int]], threshold: float, caption: str, *, several: bool) -> Table:
     """A row an event."""
     labelled = any(one.labels is not None for one, _ in chosen)
+    blamed = any(len(one.channels) > 1 for one, _ in chosen)  # of one channel there is nothing to say
     heads = [("No.", ""), *([("Series", "")] if several else []), ("From", ""), ("To", ""), ("Lasted", ""),
-             ("Highest score", "num"), ("Channels to blame", "")]  # fmt: skip
+             ("Highest score", "num"), *([("Channels to blame", "")] if blamed else [])]  # fmt: skip
     if labelled:
         heads.append(("Labels", ""))
     rows = []
@@ -50,7 +51,7 @@ def events_table(chosen: list[tuple[Judged, int]], threshold: float, caption: st
             Cell(one.clock.lasted(event.start, event.stop)),
             Cell(score, "num", full(event.score), data=measured("score", {"value": event.score}),
                  second=f"{written(event.score / threshold, decimals=1)} × threshold" if times else ""),
-            Cell(markup=_blame(one, i), css="blame-cell"),
+            *([Cell(markup=_blame(one, i), css="blame-cell")] if blamed else []),
         ]  # fmt: skip
         if labelled:
             cells.append(Cell(_label(one, i), "muted"))

@@ -22,7 +22,7 @@ __all__ = ["Rival", "compared", "state_sentence", "title", "verdict"]
 
 MOST_WORDS = 50
 MAIN = ("bits_per_dim", "bits_per_byte", "loss_nats_per_token", "elbo_nats", "reconstruction_bce", "reconstruction_mse",
-    "mae")  # fmt: skip
+    "mae", "accuracy")  # fmt: skip
 NO_RIVALS = ("floor", "uniform", "real against real", "elbo", "chance", "noise", "unseen text")
 """References that bound a measure or stand for knowing nothing; beating them is no news."""
 RIVALS = (
@@ -67,6 +67,8 @@ def _nouns(contents: Contents) -> tuple[str, str, str]:
     return {
         "images": ("images", "image", "pixel"),
         "table": ("rows", "row", "value"),
+        "series": ("rows", "row", "value"),
+        "sequences": ("sequences", "sequence", "value"),
     }.get(str(contents.spec.get("kind")), ("examples", "example", "value"))
 
 
@@ -124,6 +126,11 @@ def _main_sentence(contents: Contents) -> str:
         told = f"It gives {seen} at least {amount} nats of log-likelihood each"
     elif key == "bits_per_dim":
         told = f"It describes {seen} in {amount} bits per {value}"
+    elif key == "accuracy":
+        what = f"steps of {seen}" if contents.spec.get("per_step") else seen
+        told = f"It names the right class for a share of {amount} of {what}"
+    elif key == "mae" and contents.spec.get("kind") == "series":
+        told = f"One row ahead it is wrong by {amount} standard deviations on {seen}"
     elif key == "loss_nats_per_token":
         told = f"It predicts text it has not seen at {amount} nats per token"
     else:
