@@ -196,7 +196,7 @@ def classify(options: Options, result: Result) -> None:
         found, times = [], []
         for seed in range(1 if options.short else SET_SEEDS):
             place = f"{name}-{cell}-{seed}"
-            call = ["classifier", *source, "--cell", cell, "--steps", 20 if options.short else SET_STEPS]
+            call = ["classifier", *source, "--cell", cell, "--noise", 0, "--steps", 20 if options.short else SET_STEPS]
             command, document = fit(options, folder, [*call, "--seed", seed, "--run", place, "--force"])
             result.commands.append(command)
             found.append(document["metrics"]["accuracy"]["value"])

@@ -41,12 +41,12 @@ PUBLISHED = {
     "ItalyPowerDemand": "InceptionTime .965",
 }
 PROTOCOL = (
-    f"for each net and set {DRAWS} settings, drawn once from the ranges of c3_tuning and the same for all, trained for "
-    f"1/{SHORTENED} of the steps on two thirds of the archive's training part; the {KEPT} with the smallest log loss on "
-    "the other third trained for all steps, the smaller one taken; then elboroom fit classifier SET --split 1,0,1: all "
-    f"of the training part, {', '.join(f'{k} {v}' for k, v in STEPS.items())} steps of 16 sequences, the last weights; "
-    f"accuracy on the archive's test part, mean of {SEEDS} seeds with smallest and largest; BiLSTM as it comes: no "
-    "setting given; MiniRocket: 9,996 features and ridge, strength by leave-one-out"
+    f"for each net and set {DRAWS} settings, drawn once from the ranges of c3_tuning and the same for all, trained "
+    f"for 1/{SHORTENED} of the steps on two thirds of the archive's training part; the {KEPT} with the smallest log "
+    "loss on the other third trained for all steps, the smaller one taken; then elboroom fit classifier SET --split "
+    f"1,0,1: all of the training part, {', '.join(f'{k} {v}' for k, v in STEPS.items())} steps of 16 sequences, the "
+    f"last weights; accuracy on the archive's test part, mean of {SEEDS} seeds with smallest and largest; BiLSTM as it "
+    "comes: no setting given; MiniRocket: 9,996 features and ridge, strength by leave-one-out"
 )
 
 

@@ -29,8 +29,8 @@ BEST = 0.95
 """1 - noise."""
 PROTOCOL = (
     f"elboroom fit classifier future --target step --noise 0, {STEPS} steps of 16 sequences, 800 training and 400 test "
-    f"sequences of 20 to 40 steps, the set's own; {SEEDS} seeds; share of test steps named right: mean of the seeds; low "
-    "and high: ends of the widest 95 % intervals of the single runs, over sequences; largest class and ridge on the "
+    f"sequences of 20 to 40 steps, the set's own; {SEEDS} seeds; share of test steps named right: mean of the seeds, "
+    "with the ends of the widest 95 % intervals of the single runs, over sequences; largest class and ridge on the "
     "four steps on either side: the same test steps"
 )
 

@@ -42,7 +42,7 @@ class Pair:
 
 
 MEMORY = ("memory_net", "lag.npz", "--kind", "sequences", "--models", "models", "--epochs", 20)
-FEW = ("classifier", "few.npz", "--kind", "sequences", "--split", "60,100,100")
+FEW = ("classifier", "few.npz", "--kind", "sequences", "--split", "60,100,100", "--noise", 0)
 PULSES = ("forecaster", "pulses.csv", "--kind", "series", "--period", PERIOD, "--horizon", 6, "--batch-size", 16)
 LEVEL = ("--kind", "series", "--window", 48, "--epochs", 5)
 

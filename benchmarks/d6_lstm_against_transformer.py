@@ -207,7 +207,7 @@ def asked(
     options: Options, result: Result, folder: Path, net: str, sizes: dict[str, Any], delay: int, seed: int
 ) -> dict[str, Any]:
     """One classifier of one seed."""
-    settings = json.dumps({**sizes, "bidirectional": False, "pooling": "last", "dropout": 0.0})
+    settings = json.dumps({**sizes, "bidirectional": False, "pooling": "last", "dropout": 0.0, "noise": 0.0})
     steps = 4 if options.short else STEPS
     words = ("--settings", settings, "--delay", str(delay), "--steps", str(steps), "--seed", str(seed))
     who = Contestant(f"recall-{net}-{delay}-{seed}", Path(executable), "recall.py", words)

@@ -47,8 +47,9 @@ def measured(recipe: str, columns: list[str]) -> str:
         name, _, column = row["measure"].rpartition(": ")
         if column in columns and row["value"] is not None:
             unit = f" {row['unit']}" if row["unit"] in ("s", "ms") else ""
-            ends = "" if row["low"] is None else f" ({row['low']:.2g} to {row['high']:.2g})"
-            lines.setdefault(name, {})[column] = f"{row['value']:.2g}{unit}{ends}"
+            digits = 3 if row["unit"] in ("accuracy", "share of steps") else 2
+            ends = "" if row["low"] is None else f" ({row['low']:.{digits}g} to {row['high']:.{digits}g})"
+            lines.setdefault(name, {})[column] = f"{row['value']:.{digits}g}{unit}{ends}"
     rows = [(name, *(found.get(column, "") for column in columns)) for name, found in lines.items()]
     return table(("", *columns), rows)
 

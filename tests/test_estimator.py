@@ -26,9 +26,7 @@ from elboroom.core import registry
 
 LEFT_OUT: dict[str, str] = {}
 """Checks of scikit-learn that an estimator of ours does not pass, each with its reason: none."""
-LAST_BITS = {
-    "check_methods_subset_invariance": "a float32 product of one row may differ from that of many"
-}
+LAST_BITS = {"check_methods_subset_invariance": "a float32 product of one row may differ from that of many"}
 """Checks that ask for 1e-7 where float32 has no such digit; the test after the battery asks for 1e-5 of the size."""
 SKIPPED = {"check_array_api_input": "scikit-learn itself runs it only where SCIPY_ARRAY_API=1 is set"}
 

@@ -154,6 +154,21 @@ def test_a_label_that_lies_in_the_future_needs_both_directions() -> None:
     found = {}
     for both in (True, False):
         torch.manual_seed(0)
-        config = Classifier.Config(cell="gru", hidden=8, target="step", bidirectional=both, dropout=0.0, lr=0.03)
+        config = Classifier.Config(
+            cell="gru", hidden=8, target="step", bidirectional=both, dropout=0.0, noise=0.0, lr=0.03
+        )
         found[both] = trained(Classifier(config, spec), given, 60)
     assert found[True] > 0.95 and found[False] < 0.75
+
+
+def test_noise_is_added_in_training_alone_and_only_to_what_is_there() -> None:
+    model = Classifier(Classifier.Config(hidden=8, noise=0.5), SPEC).double()
+    x = torch.zeros(400, 7, 2, dtype=torch.float64)
+    given = Batch(x, None, torch.arange(7)[:, None].expand(400, 7, 2) < 5)
+    assert model.eval().disturbed(given) is given.x
+    torch.manual_seed(0)
+    disturbed = model.train().disturbed(given)
+    assert not disturbed[:, 5:].any()
+    assert float(disturbed[:, :5].std()) == pytest.approx(0.5, rel=0.05)
+    assert float(disturbed[:, :5].mean()) == pytest.approx(0, abs=0.03)
+    assert Classifier(Classifier.Config(hidden=8, noise=0.0), SPEC).train().disturbed(given) is given.x

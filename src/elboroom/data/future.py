@@ -8,6 +8,8 @@ time. With `ahead` below 0 the label depends on the -ahead steps before t, and b
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from elboroom.core.errors import InputError, nearest
@@ -36,14 +38,16 @@ def read_future(options: str, size: tuple[int, int] | None) -> Sequences:
             given[key] = float(value)
         except ValueError:
             raise InputError(f"future: {key}={value}: give a number") from None
+        if not math.isfinite(given[key]):
+            raise InputError(f"future: {key}={value}: give a finite number")
     ahead, noise, count = given["ahead"], given["noise"], given["sequences"]
-    if ahead != int(ahead) or not 1 <= abs(ahead) < SHORTEST:
+    if ahead % 1 or not 1 <= abs(ahead) < SHORTEST:
         raise InputError(
             f"future: ahead={ahead:g}: give a whole number from 1 to {SHORTEST - 1}, or below 0 for the past"
         )
     if not 0 <= noise <= 0.5:
         raise InputError(f"future: noise={noise:g}: give the share of labels to turn over, 0 to 0.5")
-    if count != int(count) or not 10 <= count <= MOST:
+    if count % 1 or not 10 <= count <= MOST:
         raise InputError(f"future: sequences={count:g}: give a whole number from 10 to {MOST:,}")
     return draw_future(int(ahead), noise, int(count))
 

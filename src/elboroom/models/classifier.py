@@ -55,9 +55,9 @@ class Classifier(Model, Classifies):
         """What carries a label: the whole sequence, or each of its steps."""
         dropout: Annotated[float, Ge(0), Lt(1)] = 0.2
         """Share of values set to zero in training, before the head and between layers."""
-        noise: Annotated[float, Ge(0)] = 0.0
-        """Standard deviation of the noise added to every value in training, in units of the scaled data; 0 for texts.
-        On few sequences it keeps the net from learning them by heart (Bishop 1995, a penalty on its curvature)."""
+        noise: Annotated[float, Ge(0)] = 0.5
+        """Standard deviation of the noise added to every value in training, in units of the scaled data; none on texts.
+        It keeps a net from learning few sequences by heart (Bishop 1995); many need less of it, or 0."""
         lr: Annotated[float, Gt(0)] = 5e-3
         """Largest step size of AdamW; warmed up, then a cosine down to a hundredth."""
         weight_decay: Annotated[float, Ge(0)] = 0.01

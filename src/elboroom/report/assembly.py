@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from . import galleries, latent, measures, record, text, verdict
 from .attention_section import attention
-from .classes import classes, mistakes
+from .classes import class_by_class, classes, mistakes
 from .colors import style_sheet
 from .contents import Contents, read_run
 from .copying import context_and_copying
@@ -79,6 +79,7 @@ def _sections(contents: Contents) -> list[Section]:
     made = [
         training(contents),
         classes(contents),
+        class_by_class(contents),
         mistakes(contents),
         forecasts(contents),
         text.standing(contents),

@@ -22,32 +22,34 @@ from .numbers import number, written
 from .plots import Array, Axis
 from .words import plural
 
-__all__ = ["classes", "mistakes"]
+__all__ = ["class_by_class", "classes", "mistakes"]
 
 WIDE, NARROW, MARK = 680.0, 358.0, 128.0
 ROWS, PAIRS = 40, 25
-RULES = "svg .frame{fill:none;stroke:var(--edge)}svg .small{font-size:11px}.classes td.how{min-width:200px}"
+RULES = "svg .frame{fill:none;stroke:var(--edge)}svg .small{font-size:11px}.classes td.how{min-width:160px}"
 
 
 def classes(contents: Contents) -> Section | None:
-    """The confusion matrix, and how often each class is named right beside what is simpler; None without classes."""
+    """The confusion matrix; None without classes."""
     found = contents.detail("confusion")
     names, counts = [str(name) for name in entries(found.get("classes"))], _matrix(found.get("counts"))
     if counts is None or len(names) != len(counts):
         return None
     section = Section("classes", "Classes", rules=RULES + page_rules())
     section.figures.append(_matrix_figure(contents, counts, names))
-    table = _by_class(contents)
-    if table is not None:
-        section.tables.append(table)
     section.notes = [
         Note("Read the matrix.", "On the diagonal is what was named right. A shaded cell beside it is a confusion."),
-        Note("Read the marks.", "Dot: share named right; band: 95 % interval; grey ticks: what needs no network."),
     ]
     if contents.spec.get("per_step"):
         told = "Steps are counted; whole sequences are drawn for the intervals, as their steps err together."
         section.notes.append(Note("The sample.", told))
     return section
+
+
+def class_by_class(contents: Contents) -> Section | None:
+    """How often each class is named right, beside what is simpler; None without classes."""
+    table = _by_class(contents)
+    return None if table is None else Section("by-class", "Class by class", tables=[table], full=True)
 
 
 def mistakes(contents: Contents) -> Section | None:
@@ -124,7 +126,7 @@ def _by_class(contents: Contents) -> Table | None:
     listed = [one for one in entries(contents.details.get("by_class")) if isinstance(one, dict)]
     if not listed:
         return None
-    note = "Beside it: how often simpler ways name the class right, with their 95 % intervals."
+    note = "Dot and band: share named right, 95 % interval; grey ticks: the simpler ways under beside it."
     if len(listed) > ROWS:
         note = f"The {ROWS} classes named right least often, of {len(listed):,}. {note}"
         listed = sorted(listed, key=lambda one: _or(number(one.get("recall")), 2.0))[:ROWS]
@@ -134,7 +136,9 @@ def _by_class(contents: Contents) -> Table | None:
     axis = mark_axis([v for v in map(number, values) if math.isfinite(v)], MARK)
     head = [Cell("Class"), Cell("Named right, 95 % interval", "num"), Cell("Interval and what is simpler", "mark-cell")]
     head += [Cell("N", "num"), Cell("Right where named", "num"), Cell("Beside it")]
-    return Table("Class by class", head, [_row(one, axis) for one in shown], "measures classes", note)
+    return Table(
+        "How often each class is named right", head, [_row(one, axis) for one in shown], "measures classes", note
+    )
 
 
 def _whole(contents: Contents) -> dict[str, Any]:

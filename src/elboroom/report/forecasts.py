@@ -128,7 +128,8 @@ def _stretch_figure(stretches: list[Stretch], found: dict[str, Any]) -> Figure:
 
 
 def _ahead(one: dict[str, Any]) -> bool:
-    return isinstance(one.get("ahead"), int) and isinstance(one.get("error"), dict)
+    error = one.get("error")
+    return isinstance(one.get("ahead"), int) and isinstance(error, dict) and math.isfinite(number(error.get("value")))
 
 
 def _line(by: list[dict[str, Any]], name: str, label: str, css: str) -> Ahead | None:
@@ -147,7 +148,7 @@ def _error_figure(by: list[dict[str, Any]]) -> Figure:
     summary = f"The mean absolute error is {ends[0]} one row ahead"
     if len(by) > 1:
         summary += f" and {ends[1]} {int(model.x[-1]):,} rows ahead"
-    for line in shown[1:2]:
+    for line in sorted(shown[1:], key=lambda line: float(line.y[-1]))[:1]:  # the best of what is simpler
         summary += f"; that of {line.label} is {written(float(line.y[-1]), float(line.low[-1]), float(line.high[-1]))}"
     summary += ", in standard deviations."
     title = "Absolute error by steps ahead, standard deviations"
@@ -226,5 +227,11 @@ def _bins(one: dict[str, Any]) -> tuple[Array, Array, float] | None:
     if edges is None or counts is None or beyond is None or len(edges) != len(counts) + 1 or len(counts) < 2:
         return None
     total = float(counts.sum() + beyond.sum())
-    good = bool(np.isfinite(edges).all()) and bool((np.diff(edges) > 0).all()) and math.isfinite(total) and total > 0
+    good = (
+        isinstance(one.get("ahead"), int)
+        and bool(np.isfinite(edges).all())
+        and bool((np.diff(edges) > 0).all())
+        and math.isfinite(total)
+        and total > 0
+    )
     return (edges, counts / total, float(beyond.sum()) / total) if good else None
