@@ -26,7 +26,10 @@ __all__ = ["class_by_class", "classes", "mistakes"]
 
 WIDE, NARROW, MARK = 680.0, 358.0, 128.0
 ROWS, PAIRS = 40, 25
-RULES = "svg .frame{fill:none;stroke:var(--edge)}svg .small{font-size:11px}.classes td.how{min-width:160px}"
+RULES = (
+    "svg .frame{fill:none;stroke:var(--edge)}svg .small{font-size:11px}"
+    ".classes td.how{min-width:160px}.classes th.strong{white-space:nowrap}"
+)
 
 
 def classes(contents: Contents) -> Section | None:
