@@ -24,9 +24,11 @@ __all__ = [
     "Code",
     "Continues",
     "Decodes",
+    "Draws",
     "Encodes",
     "Forecasts",
     "Gates",
+    "Judges",
     "Memory",
     "Outcome",
     "Samples",
@@ -84,6 +86,27 @@ class Samples(ABC):
     @abstractmethod
     def sample(self, n: int, *, temperature: float = 1.0, mean: bool = False) -> Tensor:
         """(n, *shape) in the model's space; `mean` gives the decoder's mean in place of a draw of x."""
+
+
+class Draws(ABC):
+    """Makes an example of every point z of a space of its own, where N(0, I) is the law of z."""
+
+    noise: int
+    """Width of z."""
+    classes: int
+    """Classes that can be asked for; 0 where none can."""
+
+    @abstractmethod
+    def draw(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        """(n, *shape) in the model's space for z (n, noise) and, where there are classes, label (n,) int64."""
+
+
+class Judges(ABC):
+    """Tells examples of the data from made ones."""
+
+    @abstractmethod
+    def judge(self, batch: Batch) -> Tensor:
+        """(batch,): a score in float32, the higher the more an example is taken for one of the data."""
 
 
 class Encodes(ABC):
@@ -179,6 +202,8 @@ class Sizes(ABC):
 
 ABILITIES: tuple[type[ABC], ...] = (
     Samples,
+    Draws,
+    Judges,
     Encodes,
     Decodes,
     Bounds,

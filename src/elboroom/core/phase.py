@@ -37,6 +37,8 @@ class Phase:
     every: int = 1
     window: tuple[float, float] = (0.0, 1.0)
     after: Callable[[], None] | None = None
+    watched: bool = False
+    """Whether the norm of the gradient is logged, before any clipping, as gradient_norm."""
 
     def __post_init__(self) -> None:
         self.params = list(self.params)

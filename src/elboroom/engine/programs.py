@@ -44,7 +44,7 @@ class Program(ABC):
         self.losses = losses
         self.phase = phase
         self.precision = precision
-        self.logs = ("loss_nats", *logs)
+        self.logs = ("loss_nats", *logs, *(("gradient_norm",) if phase.watched else ()))
         self.params = list(phase.params)
         device = self.params[0].device
         self.slots: Slots = phase.optimizer.init([p.detach() for p in self.params])
@@ -95,10 +95,11 @@ class Eager(Program):
             loss = loss.detach()
             ok = torch.isfinite(loss).logical_and_(self.bad == 0)
             torch.logical_not(ok, out=self.bad)
+            said = [v.detach() for v in logs.values()] + watched(self.phase, grads)
             self.phase.optimizer.fused_(self._detached, grads, self.slots, t, ok)
             if self.phase.after is not None:
                 self.phase.after()
-            self.totals.add_(torch.stack([loss, *(v.detach() for v in logs.values()), self._one.to(loss.dtype)]))
+            self.totals.add_(torch.stack([loss, *said, self._one.to(loss.dtype)]))
 
 
 def _flat_step(
@@ -129,7 +130,7 @@ def _flat_step(
         bad.copy_(torch.logical_not(ok))
         phase.optimizer.update_(list(train.values()), grads, held, t, ok)
         run_after(losses, phase, {**rest, **train})
-        totals.add_(torch.stack([loss, *logs, torch.ones_like(loss)]))
+        totals.add_(torch.stack([loss, *logs, *watched(phase, grads), torch.ones_like(loss)]))
         return (loss,)
 
     return step
@@ -143,6 +144,11 @@ def _swap(result: tuple[Tensor, tuple[Tensor, list[Tensor]]]) -> tuple[Tensor, l
 def finite(loss: Tensor, grads: list[Tensor]) -> Tensor:
     """0-dim bool: the loss and every gradient are finite (a sum is not, where a summand is not)."""
     return torch.isfinite(torch.stack([loss, *(g.sum().to(loss.dtype) for g in grads)]).sum())
+
+
+def watched(phase: Phase, grads: list[Tensor]) -> list[Tensor]:
+    """The 2-norm of the whole gradient, where the phase wants it logged."""
+    return [torch.stack([(g * g).sum() for g in grads]).sum().sqrt()] if phase.watched else []
 
 
 class Compiled(Program):
@@ -221,7 +227,7 @@ class Shared(Program):
             self.phase.optimizer.fused_(self._detached, grads, self.slots, t, ok)
             if self.phase.after is not None:
                 self.phase.after()
-            self.totals.add_(torch.stack([loss, *logs, torch.ones_like(loss)]))
+            self.totals.add_(torch.stack([loss, *logs, *watched(self.phase, grads), torch.ones_like(loss)]))
 
 
 def _flat_gradient(
