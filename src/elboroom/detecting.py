@@ -22,6 +22,7 @@ from elboroom.anomalies.detector import Detector, Smoothing
 from elboroom.anomalies.events import Event, blame, reasons
 from elboroom.anomalies.expected import Expected, expected
 from elboroom.anomalies.following import follow
+from elboroom.anomalies.likelihood import Likelihood, place_of_day, rows_of_day
 from elboroom.anomalies.shifts import Rule, Shift, mark
 from elboroom.anomalies.stream import Stream
 from elboroom.baselines.detection import BASELINES, Baseline
@@ -145,8 +146,31 @@ def stream(run: Run, *, alarms_per_day: float = 0.0, follow_shifts: bool = True)
     known = run.dataset().series
     assert known is not None
     causal = Asked(alarms_per_day=alarms_per_day, smoothing="causal")
-    detector, _ = calibrated(run, known, _read(run, known), causal)
-    return Stream(run.model, run.transform, detector, known.step if known.time else 0, follow_shifts=follow_shifts)
+    read = _read(run, known)
+    detector, _ = calibrated(run, known, read, causal)
+    step = known.step if known.time else 0
+    rare = rarity(known, read)
+    return Stream(run.model, run.transform, detector, step, follow_shifts=follow_shifts, likelihood=rare)
+
+
+def rarity(known: SeriesSet, read: list[Expected]) -> Likelihood | None:
+    """How rare a row is, by all rows that were learnt from or set the threshold; None where they are too few."""
+    errors, values, places = [], [], []
+    season = rows_of_day(known.step) if known.time else 0
+    for found, series, stretches in zip(read, known.series, known.stretches, strict=True):
+        held = [stretches[part] for part in ("train", "valid") if part in stretches]
+        if held:
+            cut = slice(held[0][0], held[-1][1])
+            errors.append(found.errors[cut, 0])
+            values.append(found.x[cut])
+            times = None if series.times is None or not season else series.times[cut].astype("int64")
+            places.append(np.full(len(values[-1]), -1) if times is None else place_of_day(times, known.step))
+    try:
+        return Likelihood.fit(
+            np.concatenate(errors), np.concatenate(values), np.concatenate(places).astype(np.int64), season=season
+        )
+    except InputError:  # too few rows: the scores stand without it
+        return None
 
 
 def detect(

@@ -283,11 +283,11 @@ class Run:
 
         return judge(self, source, asked_for(alarms_per_day=alarms_per_day, smoothing=smoothing))
 
-    def stream(self, *, alarms_per_day: float = 0.0) -> Any:
+    def stream(self, *, alarms_per_day: float = 0.0, follow_shifts: bool = True) -> Any:
         """A detector that reads row by row: `.update(t, x)` gives a verdict; see elboroom.anomalies.stream."""
         from elboroom.detecting import stream
 
-        return stream(self, alarms_per_day=alarms_per_day)
+        return stream(self, alarms_per_day=alarms_per_day, follow_shifts=follow_shifts)
 
     def evaluate(self, source: Any = None, *, samples: int = 0, write: bool = False) -> Any:
         """Every measure the model's abilities allow: on the run's own held-out part, or on all rows of `source`."""

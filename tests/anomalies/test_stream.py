@@ -12,9 +12,11 @@ from safetensors.torch import load, save
 
 import elboroom as elbo
 from elboroom.anomalies.detector import Detector
+from elboroom.anomalies.expected import expected
+from elboroom.anomalies.likelihood import Likelihood, rows_of_day
 from elboroom.anomalies.stream import Stream
 from elboroom.core.errors import InputError
-from elboroom.detecting import Asked, judge
+from elboroom.detecting import Asked, judge, rarity
 
 MINUTE = 60 * 10**9
 CELLS = ("gru", "peephole", "transformer")
@@ -65,6 +67,43 @@ def test_saved_and_restored_it_goes_on_to_the_bit(run: Any) -> None:
     for row in x[210:300]:
         a, b = one.update(None, row), two.update(None, row)
         assert (a.score == b.score or np.isnan([a.score, b.score]).all()) and a.shares == b.shares
+
+
+def test_rarity_is_that_of_whole_arrays_row_by_row_in_pieces_and_after_a_restore(run: Any) -> None:
+    """The series has no times, so rows have no place in a day."""
+    x, known = series(), run.dataset().series
+    found = expected(run.model, run.transform, x)
+    whole = rarity(known, [found])
+    assert whole is not None
+    want = whole.scores(found.errors[:, 0], found.x)
+    one, two = run.stream(follow_shifts=False), run.stream(follow_shifts=False)
+    said = [one.update(None, row).rarity for row in x]
+    pieces = [v.rarity for part in np.split(x, [7, 301]) for v in two.update_many(None, part)]
+    np.testing.assert_allclose(said, want, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(said, pieces, rtol=1e-4, atol=1e-4)
+    assert np.nanmax(want[399:405]) > np.nanmax(want[320:399])
+    three, four = run.stream(), run.stream()
+    three.update_many(None, x[:350])
+    tensors, plain = three.state()
+    four.update(None, x[0])
+    four.restore(tensors, json.loads(json.dumps(plain)), like=four.memory)
+    assert three.likelihood.to_json() == four.likelihood.to_json()
+    on, again = ([v.rarity for v in stream.update_many(None, x[350:])] for stream in (three, four))
+    np.testing.assert_allclose(on, again, rtol=1e-4, atol=1e-4)
+
+
+def test_the_place_in_the_day_follows_the_clock_over_gaps() -> None:
+    e = np.random.default_rng(0).normal(size=(400, 1))
+    likelihood = Likelihood.fit(e, e, np.arange(400) % 1440, season=rows_of_day(MINUTE))
+    stream = plain()
+    stream.likelihood = likelihood
+    stream.update_many(["2026-01-01T23:58", "2026-01-01T23:59:10"], [[1.0], [1.0]])
+    assert stream._place() == 1439
+    stream.update("2026-01-02T00:01", [1.0])
+    assert stream._place() == 1
+    stream.update("2026-01-02T06:00", [1.0])
+    assert stream._place() == 360
+    assert rows_of_day(7 * MINUTE) == 0
 
 
 class Constant(torch.nn.Module):

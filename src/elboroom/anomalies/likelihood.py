@@ -36,7 +36,7 @@ from elboroom.core.errors import InputError
 
 from .smoothing import CausalMean
 
-__all__ = ["Likelihood", "ReturnPeriod"]
+__all__ = ["Likelihood", "ReturnPeriod", "place_of_day", "rows_of_day"]
 
 Array = NDArray[np.float64]
 LEVEL, SPREAD = 10, 40
@@ -67,6 +67,22 @@ FEWEST = 20
 """Rows of a calibration stretch that a statistic must have to be used."""
 SEASONS = 10
 """Earlier seasons that the mean of a place remembers."""
+
+
+DAY_NS = 86_400 * 10**9
+MOST_PLACES = 86_400
+"""Rows of a day above which places would be remembered for each second and less."""
+
+
+def rows_of_day(step: int) -> int:
+    """Rows of a step (nanoseconds) in a day; 0 where there is one at most, or no whole number of them."""
+    rows = DAY_NS // step
+    return rows if DAY_NS % step == 0 and 1 < rows <= MOST_PLACES else 0
+
+
+def place_of_day(time: Any, step: int) -> Any:
+    """The place in its day of a row at `time`, nanoseconds since 1970: a number, or an array of them."""
+    return time % DAY_NS // step
 
 
 class ReturnPeriod:

@@ -27,6 +27,7 @@ from .detector import ORDINARY, Detector
 from .events import GAP, Alarm, Event
 from .expected import scaled
 from .held import Held
+from .likelihood import Likelihood, place_of_day
 from .residuals import multi_step
 from .shifts import Found, Rule, Shift, Trial, mark, rounded, said
 from .smoothing import WindowSums
@@ -54,6 +55,8 @@ class Verdict:
     """An event that is over, as soon as that is known."""
     shift: Shift | None = None
     """A level shift that is declared with this row; rows after it are judged by the new level."""
+    rarity: float = math.nan
+    """How rare the row is, 0 to 1 on the same scale for every series, quiet after it has spoken; see likelihood.py."""
 
 
 class Stream:
@@ -68,8 +71,9 @@ class Stream:
         gap: int = GAP,
         *,
         follow_shifts: bool = True,
+        likelihood: Likelihood | None = None,
     ) -> None:
-        """`step`: nanoseconds from row to row, 0 where rows have no times."""
+        """`step`: nanoseconds from row to row, 0 where rows have no times; `likelihood`: for the rarity, calibrated."""
         if detector.smoothing != "causal" or detector.tail is None:
             raise InputError("a stream needs a threshold and the causal mean: the centred one looks at rows to come")
         assert isinstance(model, nn.Module)
@@ -79,7 +83,8 @@ class Stream:
         self.unit = np.asarray(detector.unit)
         self.channels = self.unit.shape[1]
         self.rule = Rule(model, detector) if follow_shifts else None
-        self.row, self.last_time = -1, 0
+        self.likelihood = likelihood
+        self.row, self.first_time, self.last_time = -1, 0, 0
         self.alarm = Alarm(self.threshold, merge=detector.merge)
         self.level = np.zeros(self.channels)
         """Taken off every row: the shifts so far."""
@@ -132,6 +137,8 @@ class Stream:
             if t is None:
                 raise InputError("the rows of this series have times; give one with each row")
             now = int(t) if isinstance(t, int | np.integer) else int(np.datetime64(t, "ns").astype(np.int64))
+            if not known:
+                self.first_time = now
             steps = round((now - last) / self.step) if known else 1
             if steps < 1:
                 raise InputError(f"{t} is not after the row before; rows of a stream come in the order of time")
@@ -171,9 +178,9 @@ class Stream:
         missed = multi_step((x[:, None] - made) / self.unit)
         missed[: max(0, self.detector.warm_up - self.since)] = np.nan
         out = []
-        for row, errors in zip(x, missed, strict=True):
+        for row, errors, ahead in zip(x, missed, x - made[:, 0], strict=True):
             verdict, found = self._judge(row, errors)
-            out.append(verdict)
+            out.append(self._rated(verdict, ahead, row))
             if found is not None:
                 self._move(found)
                 return out
@@ -201,6 +208,19 @@ class Stream:
             self.shifts.append(shift)
         reason = "ok" if parts else "missing" if np.isnan(x).all() else "warm-up"
         return Verdict(self.row, score, self.alarm.open is not None, reason, parts, ended, shift), found
+
+    def _rated(self, verdict: Verdict, error: Array, x: Array) -> Verdict:
+        """The verdict with the rarity of its row, from the error one step ahead and the value, (C,) each."""
+        if self.likelihood is None:
+            return verdict
+        return dataclasses.replace(verdict, rarity=self.likelihood.update(error, x, self._place()))
+
+    def _place(self) -> int:
+        """Where in its day the row lies; -1 where that is not known."""
+        assert self.likelihood is not None
+        if not (self.step and self.likelihood.season):
+            return -1
+        return int(place_of_day(self.first_time + self.row * self.step, self.step))
 
     @staticmethod
     def _shares(channels: Array, there: NDArray[np.bool_]) -> tuple[float, ...]:
@@ -259,6 +279,7 @@ class Stream:
         form = _packed(self.memory, "memory", tensors)
         plain = {
             "row": self.row,
+            "first_time": self.first_time,
             "last_time": self.last_time,
             "since": self.since,
             "sums": self.sums.to_json(),
@@ -267,6 +288,7 @@ class Stream:
             "shifts": [dataclasses.asdict(shift) for shift in self.shifts],
             "trial": None if self.trial is None else self.trial.to_json(),
             "memory": form,
+            "likelihood": None if self.likelihood is None else self.likelihood.to_json(),
         }
         return tensors, plain
 
@@ -281,6 +303,8 @@ class Stream:
         self.level = np.asarray(plain["level"], dtype=np.float64)
         self.shifts = [Shift(one["start"], one["row"], tuple(one["sizes"])) for one in plain["shifts"]]
         self.trial = None if plain["trial"] is None else Trial.from_json(plain["trial"])
+        self.first_time, rare = plain["first_time"], plain["likelihood"]
+        self.likelihood = self.likelihood if rare is None else Likelihood.from_json(rare)
         self.memory = None if plain["memory"] is None else _unpacked(like, "memory", tensors, plain["memory"])
 
 
