@@ -154,6 +154,12 @@ def _read_as(dataset: Dataset, counts: dict[str, int]) -> str:
     if spec.classes:
         named = ", ".join(spec.classes[:10]) + (", ..." if len(spec.classes) > 10 else "")
         rows.append(("classes", f"{len(spec.classes)}: {named}"))
+    if dataset.channelwise:
+        made = ", ".join(f"{name} ({size})" for name, size in dataset.factors)
+        rows.append(("label", f"made of one label a channel, the first counting most: {made}"))
+    if dataset.mixture is not None:
+        found = dataset.mixture
+        rows.append(("modes", f"{len(found.centres):,} Gaussians of standard deviation {found.sd:g}, centres known"))
     for column in spec.columns[:20] if dataset.named or spec.kind != "sequences" else ():
         rows.append(("column", f"{column.name}, {column.kind}"))
     if len(spec.columns) > 20 and (dataset.named or spec.kind != "sequences"):

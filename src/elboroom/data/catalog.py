@@ -1,8 +1,8 @@
 """Named data sets: what each is, where its files may lie, how they are known to be whole, under which terms.
 
-Nothing here is embedded: `digits` comes with scikit-learn, `pydocs` with Python; `shapes`, `machine` and `future` are
-drawn; the rest is looked for under `$ELBOROOM_DATA`, then in the user's cache, then downloaded. Each file is checked
-against its SHA-256.
+Nothing here is embedded: `digits` comes with scikit-learn, `pydocs` with Python; `shapes`, `ring8`, `grid25`, `machine`
+and `future` are drawn, `stacked_mnist` is made of `mnist`; the rest is looked for under `$ELBOROOM_DATA`, then in the
+user's cache, then downloaded. Each file is checked against its SHA-256.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ from .corpus import Corpus, read_text
 from .future import read_future
 from .idx import read_idx_folder
 from .machine import read_machine
+from .mixtures import read_grid, read_ring
 from .sequences import Sequences
+from .stacked import read_stacked
 from .toy import read_shapes
 
 __all__ = ["CATALOG", "Entry", "find", "names"]
@@ -92,6 +94,10 @@ def _digits(options: str, size: tuple[int, int] | None) -> Content:
 
 def _mnist(options: str, size: tuple[int, int] | None) -> Content:
     return read_idx_folder(_located(CATALOG["mnist"]))
+
+
+def _stacked_mnist(options: str, size: tuple[int, int] | None) -> Content:
+    return read_stacked(options, size, _mnist("", None))
 
 
 def _pydocs(options: str, size: tuple[int, int] | None) -> Corpus:
@@ -198,6 +204,36 @@ CATALOG = {
                 "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
             },
             mirror="https://ossci-datasets.s3.amazonaws.com/mnist/",
+        ),
+        Entry(
+            name="stacked_mnist",
+            summary="three digits of mnist as the colours of one picture, 1,000 classes, to count the modes of a model",
+            kind="images",
+            shape="65,000 x 3x28x28, or as asked",
+            origin="made by elboroom of the MNIST database, after Metz et al. 2017",
+            licence="that of mnist: none stated",
+            read=_stacked_mnist,
+            options="n=50000",
+        ),
+        Entry(
+            name="ring8",
+            summary="eight Gaussians on a circle, with known centres, to count the modes of a model",
+            kind="table",
+            shape="120,000 x 2, or as asked",
+            origin="drawn by elboroom, after PacGAN (Lin et al. 2018)",
+            licence="Apache-2.0",
+            read=read_ring,
+            options="n=100000,sd=0.01,modes=8",
+        ),
+        Entry(
+            name="grid25",
+            summary="25 Gaussians on a square grid, with known centres, to count the modes of a model",
+            kind="table",
+            shape="120,000 x 2, or as asked",
+            origin="drawn by elboroom, after PacGAN (Lin et al. 2018)",
+            licence="Apache-2.0",
+            read=read_grid,
+            options="n=100000,sd=0.05,side=5",
         ),
         Entry(
             name="shapes",

@@ -16,7 +16,7 @@ import numpy as np
 from elboroom.core.errors import InputError, nearest
 from elboroom.core.spec import Column
 
-from .content import Array, Content, Csr
+from .content import Array, Content, Csr, Mixture
 from .limits import CLASSES, COLUMNS
 from .narrow import smallest
 from .storage import blocks, mapped
@@ -43,8 +43,12 @@ class RawTable:
     """Columns that describe a row and are no part of x, such as `obs` of an .h5ad; labels may be taken from them."""
     label: Array | None = None
     """Labels that the format itself carries."""
+    classes: tuple[str, ...] = ()
+    """All names that `label` can hold, in their order, where the format knows it."""
     own: Array | None = None
     """(n,) int8: the part the input itself gives a row, 0 train, 1 valid, 2 test."""
+    mixture: Mixture | None = None
+    """What all the columns together were drawn from."""
     problems: list[str] = field(default_factory=list)
 
 
@@ -67,7 +71,7 @@ def assemble(
         out.label, out.classes = encode_labels(values, f"{raw.where}: column {label!r}")
         taken |= slot
     elif raw.label is not None:
-        out.label, out.classes = encode_labels(raw.label, f"{raw.where}: labels")
+        out.label, out.classes = encode_labels(raw.label, f"{raw.where}: labels", raw.classes)
         if len(out.label) != n:
             raise InputError(f"{raw.where}: {len(out.label):,} labels for {n:,} rows")
     if group:
@@ -85,6 +89,7 @@ def assemble(
     if not keep:
         raise InputError(f"{raw.where}: no column is left for x; --label, --group-by and row names took all {width}")
     _fill(out, raw, names, keep)
+    out.mixture = raw.mixture if keep == list(range(width)) else None
     if not isinstance(out.x, Csr):
         _check_cells(out, raw.where, strict)
     return out
@@ -132,8 +137,8 @@ def kinds_of(x: Array | Csr) -> list[str]:
     return ["binary" if b else "count" if c else "real" for b, c in zip(binary, count, strict=True)]
 
 
-def encode_labels(values: Array, where: str) -> tuple[Array, tuple[str, ...]]:
-    """(n,) int64 and the class names; numbers in numerical order, texts in alphabetical order."""
+def encode_labels(values: Array, where: str, known: tuple[str, ...] = ()) -> tuple[Array, tuple[str, ...]]:
+    """(n,) int64 and the class names: `known` ones, else numbers in numerical, texts in alphabetical order."""
     if values.ndim != 1:
         raise InputError(f"{where}: labels have shape {values.shape}; one label a row is needed")
     if values.dtype.kind in "OUS":
@@ -155,6 +160,8 @@ def encode_labels(values: Array, where: str) -> tuple[Array, tuple[str, ...]]:
     if len(found) > CLASSES:
         raise InputError(f"{where}: {len(found):,} different labels, above {CLASSES:,}; is this the label column?")
     names = tuple(str(v) if found.dtype.kind in "US" else str(int(v)) for v in found)
+    if known:
+        return np.array([known.index(name) for name in names], np.int64)[label], known
     return label.astype(np.int64), names
 
 

@@ -17,13 +17,17 @@ from .content import Array, Content, Csr
 from .narrow import smallest
 from .storage import blocks, mapped
 
-__all__ = ["conform_images", "conform_table"]
+__all__ = ["WrongShape", "conform_images", "conform_table"]
+
+
+class WrongShape(InputError):
+    """Images of another shape than those they should be like."""
 
 
 def conform_images(content: Content, spec: Spec, white: float) -> Content:
     """Images of the run's shape, in the run's raw range 0..white."""
     if tuple(content.x.shape[1:]) != spec.shape:
-        raise InputError(
+        raise WrongShape(
             f"the images have shape {_times(content.x.shape[1:])} (channels, height, width) and the run was trained on "
             f"{_times(spec.shape)}; resize them first"
         )
@@ -57,6 +61,7 @@ def conform_table(raw: RawTable, spec: Spec, *, named: bool, label: str, apart: 
     _labels(content, raw, spec, slots, label)
     if isinstance(raw.numbers, Csr) and not raw.text and places == list(range(raw.numbers.shape[1])):
         return content
+    content.mixture = raw.mixture if places == list(range(raw.numbers.shape[1])) else None
     content.x = _numbers(raw, spec.columns, places, problems)
     _missing(content)
     if not mapped(content.x):

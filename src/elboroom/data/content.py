@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from elboroom.core.spec import Column
 
-__all__ = ["Array", "Content", "Csr"]
+__all__ = ["Array", "Content", "Csr", "Mixture"]
 
 Array = NDArray[Any]
 
@@ -52,6 +52,20 @@ class Csr:
         return out
 
 
+@dataclass(frozen=True, eq=False)
+class Mixture:
+    """What a table was drawn from, where that is known: equal shares of round Gaussians."""
+
+    centres: Array
+    """(K, d) float64, in raw units, d the table's columns; centre k is the class k."""
+    sd: float
+    """Standard deviation in every direction, in raw units."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {"centres": self.centres.tolist(), "sd": self.sd}
+
+
 @dataclass
 class Content:
     """One input as read. Arrays run over the input's rows, in its order."""
@@ -78,6 +92,10 @@ class Content:
     """Names and sizes of known generative factors; their values are in `beside`."""
     beside: dict[str, Array] = field(default_factory=dict)
     """What is known of each row and never shown to a model."""
+    mixture: Mixture | None = None
+    """Tables: what the rows were drawn from, where that is known."""
+    channelwise: bool = False
+    """Images: whether the label is made of one label a channel, the first counting most; `factors` are those."""
     problems: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:

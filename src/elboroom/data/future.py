@@ -8,13 +8,12 @@ time. With `ahead` below 0 the label depends on the -ahead steps before t, and b
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
-from elboroom.core.errors import InputError, nearest
+from elboroom.core.errors import InputError
 
 from .content import Array
+from .options import numbers, whole
 from .sequences import Sequences
 
 __all__ = ["draw_future", "read_future"]
@@ -29,17 +28,7 @@ def read_future(options: str, size: tuple[int, int] | None) -> Sequences:
     """The set for options such as "ahead=5,noise=0.1"."""
     if size is not None:
         raise InputError("future: --size is for images; ahead, noise and sequences may follow the name and a colon")
-    given = dict(DEFAULTS)
-    for part in options.split(",") if options else []:
-        key, _, value = (word.strip() for word in part.partition("="))
-        if key not in DEFAULTS:
-            raise InputError(f"future: there is no option {key!r}{nearest(key, DEFAULTS)}; {', '.join(DEFAULTS)}")
-        try:
-            given[key] = float(value)
-        except ValueError:
-            raise InputError(f"future: {key}={value}: give a number") from None
-        if not math.isfinite(given[key]):
-            raise InputError(f"future: {key}={value}: give a finite number")
+    given = numbers("future", options, DEFAULTS)
     ahead, noise, count = given["ahead"], given["noise"], given["sequences"]
     if ahead % 1 or not 1 <= abs(ahead) < SHORTEST:
         raise InputError(
@@ -47,9 +36,7 @@ def read_future(options: str, size: tuple[int, int] | None) -> Sequences:
         )
     if not 0 <= noise <= 0.5:
         raise InputError(f"future: noise={noise:g}: give the share of labels to turn over, 0 to 0.5")
-    if count % 1 or not 10 <= count <= MOST:
-        raise InputError(f"future: sequences={count:g}: give a whole number from 10 to {MOST:,}")
-    return draw_future(int(ahead), noise, int(count))
+    return draw_future(int(ahead), noise, whole("future", "sequences", count, 10, MOST))
 
 
 def draw_future(ahead: int, noise: float, count: int) -> Sequences:

@@ -19,7 +19,7 @@ from elboroom.core.spec import Spec
 from . import catalog
 from .columns import RawTable, assemble
 from .conform import conform_images, conform_table
-from .content import Array, Content
+from .content import Array, Content, Mixture
 from .corpus import Corpus
 from .fingerprint import fingerprint, repeated
 from .formats import Found, open_path
@@ -65,6 +65,10 @@ class Dataset:
     named: bool = True
     factors: tuple[tuple[str, int], ...] = ()
     """Names and sizes of known generative factors; their values are in `rows.beside["factors"]`."""
+    mixture: Mixture | None = None
+    """What the rows of a table were drawn from, in raw units, where that is known."""
+    channelwise: bool = False
+    """Whether the label of an image is made of one label a channel: `factors`, the first counting most."""
     text: dict[str, Any] = field(default_factory=dict)
     """Of a text: documents, characters, bytes and tokens, in all and, under "parts", of each part; else empty."""
     series: SeriesSet | None = None
@@ -74,9 +78,11 @@ class Dataset:
         """What run.json keeps under "data"."""
         text = {"text": self.text} if self.text else {}
         series = {"series": self.series.to_json()} if self.series else {}
+        mixture = {"mixture": self.mixture.to_json()} if self.mixture else {}
         return {
             **text,
             **series,
+            **mixture,
             "name": self.name,
             "source": self.source,
             "spec": self.spec.to_json(),
@@ -88,6 +94,7 @@ class Dataset:
             "named": self.named,
             "identifiers": list(self.identifiers),
             "factors": [{"name": name, "size": size} for name, size in self.factors],
+            "channelwise": self.channelwise,
         }
 
 
@@ -135,6 +142,8 @@ def read(
         seed=seed,
         named=content.named,
         factors=content.factors,
+        mixture=content.mixture,
+        channelwise=content.channelwise,
     )
 
 
@@ -192,6 +201,8 @@ def read_like(
         source=said,
         named=content.named,
         factors=content.factors,
+        mixture=content.mixture,
+        channelwise=content.channelwise,
     )
 
 
@@ -383,6 +394,8 @@ def _relabelled(content: Content, spec: Spec) -> Content:
     """Class folders of new images in the run's numbering; labels are dropped where they are other classes."""
     if content.label is None or not set(content.classes) <= set(spec.classes):
         problem = "the labels are not those of the run: left out"
-        return dataclasses.replace(content, label=None, classes=(), problems=[*content.problems, problem])
+        return dataclasses.replace(
+            content, label=None, classes=(), channelwise=False, problems=[*content.problems, problem]
+        )
     code = np.array([spec.classes.index(name) for name in content.classes], np.int64)
     return dataclasses.replace(content, label=code[content.label], classes=spec.classes)
