@@ -156,7 +156,7 @@ def test_a_model_without_code_has_no_graph(digits_run: Run, tmp_path: Path) -> N
     class Bare(torch.nn.Module):
         spec = digits_run.spec
 
-    assert graphs(Bare(), digits_run.transform, 0) == []  # type: ignore[arg-type]
+    assert graphs(Bare(), digits_run.transform) == []  # type: ignore[arg-type]
     blind = type(digits_run)(digits_run.folder, Bare(), digits_run.transform)  # type: ignore[arg-type]
     with pytest.raises(Unable, match="no graph"):
         export(blind, "onnx", tmp_path / "a.onnx")

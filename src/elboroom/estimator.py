@@ -219,7 +219,12 @@ class Estimator:
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         """vae0, vae1 ...: the model's name and the number of the latent."""
-        width = self._live().meta["settings"]["latent"]
+        from elboroom.core.abilities import Decodes
+
+        model = self._live().model
+        if not isinstance(model, Decodes):
+            raise Unable(f"{self.model} cannot name columns: it gives no codes")
+        width = model.code_size
         return np.array([f"{self.model}{i}" for i in range(width)], dtype=object)
 
     def set_output(self, *, transform: str | None = None) -> Self:

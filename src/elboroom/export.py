@@ -89,15 +89,16 @@ class Decoder(Graph):
 
     name, inputs, outputs = "decoder", ("z",), ("x",)
 
-    def __init__(self, model: Model, transform: Transform, latent: int) -> None:
+    def __init__(self, model: Model, transform: Transform) -> None:
         super().__init__()
-        self.model, self.transform, self.latent = model, transform, latent
+        assert isinstance(model, Decodes)
+        self.model, self.transform, self.size = model, transform, model.code_size
 
     def forward(self, z: Tensor) -> Tensor:
-        return self.transform.undo(self.model.decode(z).mean)  # type: ignore[operator]
+        return self.transform.undo(self.model.decode(z).mean)
 
     def example(self) -> Tensor:
-        return torch.zeros(2, self.latent)
+        return torch.zeros(2, self.size)
 
 
 class Reconstructor(Graph):
@@ -126,7 +127,7 @@ def _raw_example(transform: Transform, spec: Spec) -> Tensor:
     return torch.zeros(2, *spec.shape, dtype=torch.float64 if wide else torch.float32)
 
 
-def graphs(model: Model, transform: Transform, latent: int) -> list[Graph]:
+def graphs(model: Model, transform: Transform) -> list[Graph]:
     """Every function this model can be exported as; the one that does most comes first."""
     found: list[Graph] = []
     if isinstance(model, Encodes) and isinstance(model, Decodes):
@@ -134,7 +135,7 @@ def graphs(model: Model, transform: Transform, latent: int) -> list[Graph]:
     if isinstance(model, Encodes):
         found.append(Encoder(model, transform))
     if isinstance(model, Decodes):
-        found.append(Decoder(model, transform, latent))
+        found.append(Decoder(model, transform))
     return [graph.eval() for graph in found]
 
 
@@ -175,7 +176,7 @@ def _write_weights(run: Run, place: Path) -> None:
 
 
 def _write_graphs(run: Run, form: str, place: Path) -> None:
-    found = graphs(run.model, run.transform, int(run.meta["settings"].get("latent", 0)))
+    found = graphs(run.model, run.transform)
     if not found:
         raise Unable(
             f"{run.name} neither encodes nor decodes, so it has no graph; export its weights: --format safetensors"

@@ -21,7 +21,7 @@ from elboroom.artifacts.files import read_json
 from elboroom.artifacts.run import RunFolder
 from elboroom.artifacts.tensors import load_tensors
 from elboroom.core import registry
-from elboroom.core.abilities import ABILITIES, Attends, Decodes, Encodes, Gates, Samples
+from elboroom.core.abilities import ABILITIES, Attends, Decodes, Encodes, Gates, Looks
 from elboroom.core.errors import InputError, Unable
 from elboroom.core.model import Model
 from elboroom.core.spec import Spec
@@ -33,6 +33,7 @@ from elboroom.settings import build
 
 if TYPE_CHECKING:
     from elboroom.classification import Classes
+    from elboroom.drawing import Label
     from elboroom.generation import Generation
 
 __all__ = ["Codes", "Reconstruction", "Run", "load", "require"]
@@ -183,7 +184,8 @@ class Run:
         """The mean of p(x given z) for codes (n, latent), in the user's units."""
         require(self.model, Decodes, "decode", self.name)
         codes = torch.as_tensor(np.asarray(z), dtype=torch.float32)
-        width = self._latent()
+        assert isinstance(self.model, Decodes)
+        width = self.model.code_size
         if codes.ndim != 2 or codes.shape[1] != width:
             raise InputError(f"codes of this run have shape (n, {width}), these have {tuple(codes.shape)}")
         if not bool(torch.isfinite(codes).all()):
@@ -218,21 +220,29 @@ class Run:
 
         return classify(self, source)
 
-    def sample(self, n: int, *, seed: int = 0, mean: bool = False, temperature: float = 1.0) -> NDArray[Any]:
-        """`n` new examples in the user's units; the same seed gives the same examples."""
-        require(self.model, Samples, "sample", self.name)
-        if n < 1:
-            raise InputError(f"-n {n}: at least one sample can be drawn")
-        if not 0 <= temperature < float("inf"):
-            raise InputError(f"--temperature {temperature}: expected a finite number from 0")
-        assert isinstance(self.model, Samples)
-        parts = []
-        with torch.no_grad(), seeded(0):
-            for i, start in enumerate(range(0, n, ROWS)):
-                seed_draws(mix(seed, "sample", i))
-                drawn = self.model.sample(ROWS, temperature=temperature, mean=mean)[: min(ROWS, n - start)]
-                parts.append(self.transform.undo(drawn))
-        return _joined(parts, self.transform, self.spec)
+    def sample(
+        self,
+        n: int,
+        *,
+        seed: int = 0,
+        mean: bool = False,
+        temperature: float = 1.0,
+        label: Label = None,
+        truncation: float | None = None,
+    ) -> NDArray[Any]:
+        """`n` new examples in the user's units; the same seed gives the same examples.
+
+        `label`, for models that know classes: a name or number, one for each example, or "all" for each in turn.
+        `truncation`, for models that make an example of noise: the largest number in it.
+        """
+        from elboroom.drawing import samples
+
+        drawn = samples(self, n, seed=seed, mean=mean, temperature=temperature, label=label, truncation=truncation)
+        return self.in_units(drawn.x)
+
+    def in_units(self, parts: list[Tensor]) -> NDArray[Any]:
+        """Batches of the model's space as one array in the user's units."""
+        return _joined([self.transform.undo(x) for x in parts], self.transform, self.spec)
 
     def generate(
         self,
@@ -330,6 +340,10 @@ class Run:
 
             found = look(self, text, source, layer=1 if layer is None else layer, head=1 if head is None else head)
             return Attention.of(found, name=self.path.name)
+        if isinstance(self.model, Looks) and (source, text, layer) == (None, None, None):
+            from elboroom.inspect_looks import look as look_at_samples
+
+            return look_at_samples(self)
         from elboroom.inspect import inspect
 
         if text is not None or layer is not None:
@@ -370,9 +384,6 @@ class Run:
     def _decode(self, z: Tensor) -> Tensor:
         assert isinstance(self.model, Decodes)
         return self.model.decode(z).mean
-
-    def _latent(self) -> int:
-        return int(self.meta["settings"]["latent"])
 
 
 def _joined(parts: list[Tensor], transform: Transform, spec: Spec) -> NDArray[Any]:

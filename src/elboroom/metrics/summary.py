@@ -17,7 +17,7 @@ from torch import Tensor
 
 from elboroom.core.spec import Spec
 
-from . import latent
+from . import codebook, latent
 from .interval import (
     Interval,
     Measure,
@@ -58,6 +58,8 @@ class Found:
     items: Array = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     bound_items: Array = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     columns: ColumnSums | None = None
+    codes: int = 0
+    """Entries of the codebook; 0 where codes are no whole numbers."""
     values: dict[str, list[Tensor]] = field(default_factory=dict)
     lowest: float = math.inf
     highest: float = -math.inf
@@ -191,13 +193,33 @@ def _likelihood(s: _Summary) -> None:
     if found.has("rate"):
         rate = found.array("rate").astype(np.float64)
         total = rate.sum(1)
-        s.put("rate_nats", s.mean(total), "nats per example", "KL of q(z given x) to N(0, I), closed form")
+        how = "-log p(codes) by the prior" if found.codes else "KL of q(z given x) to N(0, I), closed form"
+        s.put("rate_nats", s.mean(total), "nats per example", how)
         s.put("distortion_nats", s.mean(-elbo - total), "nats per example", f"-E log p(x given z), {draws}")
+        if found.codes:
+            _codebook(s)
+            return
         each = [mean_interval(rate[:, d], seed=s.seed) for d in range(rate.shape[1])]
         s.details["rate_by_dimension"] = [
             {"dimension": d, "value": finite(i.value), "low": finite(i.low), "high": finite(i.high)}
             for d, i in enumerate(each)
         ]
+
+
+def _codebook(s: _Summary) -> None:
+    numbers, k = s.found.array("numbers"), s.found.codes
+    beside = [Reference(name="codes", value=float(k))]
+    how = f"exp of the entropy of the codes' shares, {numbers.shape[1]} codes an example"
+    s.put("codebook_perplexity", codebook.perplexity(numbers, seed=s.seed), "codes", how, beside)
+    s.put("codebook_usage", codebook.usage(numbers, k), "share", f"taken at least once, of {k:,} codes")
+    beside = [
+        Reference.of(
+            "order 0", codebook.order_zero_bits(numbers, seed=s.seed), "each code by its share of these codes"
+        ),
+        Reference(name="uniform", value=math.log2(k), how="all codes alike"),
+    ]
+    found = codebook.bits_per_code(s.found.array("rate"), seed=s.seed)
+    s.put("prior_bits_per_code", found, "bits per code", "-log2 p of each code given those before it", beside)
 
 
 def _bounds(s: _Summary) -> None:
@@ -308,7 +330,14 @@ def _space(found: Found) -> str:
 def _latent(s: _Summary) -> None:
     found = s.found
     code = found.array("code")
-    width = code.shape[1]
+    if not found.codes:
+        _active(s, code)
+    if found.has("item_x") and len(found.items) > 4:
+        _neighbours(s, code[found.items])
+
+
+def _active(s: _Summary, code: Array) -> None:
+    found, width = s.found, code.shape[1]
     by_variance = latent.active_by_variance(code)
     s.details["active_by_variance"] = int(by_variance.value)
     beside = [Reference(name="dimensions of the code", value=float(width))]
@@ -318,8 +347,6 @@ def _latent(s: _Summary) -> None:
     else:
         active, how = by_variance, f"variance of the code above {latent.ACTIVE}"
     s.put("active_units", active, "dimensions", f"{how}, of {width}", beside)
-    if found.has("item_x") and len(found.items) > 4:
-        _neighbours(s, code[found.items])
 
 
 def _neighbours(s: _Summary, code: Array) -> None:

@@ -72,6 +72,7 @@ class Variational(Model, Samples, Encodes, Decodes, Bounds):
             dropout=config.dropout,
             own=networks or {},
         )
+        self.code_size = config.latent
         self.inputs = Inputs(spec)
         self.head = head_for(config.likelihood, spec)
         self.encoder = build.encoder(self.inputs.shape, 2 * config.latent)

@@ -86,6 +86,7 @@ class AAE(Model, Samples, Encodes, Decodes):
             activation=config.activation,
             dropout=config.dropout,
         )
+        self.code_size = config.latent
         self.inputs, self.head = Inputs(spec), SquaredHead(spec)
         self.draw_prior = prior_for(config.prior, config.latent)
         widths = {"deterministic": config.latent, "gaussian": 2 * config.latent, "universal": FEATURES}

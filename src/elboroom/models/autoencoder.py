@@ -73,6 +73,7 @@ class Autoencoder(Model, Encodes, Decodes):
             dropout=config.dropout,
             own=networks or {},
         )
+        self.code_size = config.latent
         self.inputs = Inputs(spec)
         self.head = head_for(config.likelihood, spec)
         self.encoder = build.encoder(self.inputs.shape, config.latent)
