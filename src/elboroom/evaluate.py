@@ -18,13 +18,14 @@ from torch import Tensor, nn
 
 from elboroom.baselines.pca import PCA, rows_for_pca
 from elboroom.baselines.pixels import Independent
-from elboroom.core.abilities import Bounds, Classifies, Continues, Decodes, Encodes, Forecasts
+from elboroom.core.abilities import Bounds, Classifies, Continues, Decodes, Encodes, Forecasts, Quantizes
 from elboroom.core.batch import Batch
 from elboroom.core.errors import InputError
 from elboroom.core.model import Model
 from elboroom.core.spec import Spec
 from elboroom.data.stream import in_order
 from elboroom.engine.runtime import mix, seed_draws, seeded
+from elboroom.evaluate_samples import evaluate_samples
 from elboroom.metrics import reconstruction
 from elboroom.metrics.likelihood import gaussian_rate, importance_bounds, sample_grid
 from elboroom.metrics.summary import Found, summarise
@@ -54,6 +55,8 @@ class Evaluation:
     details: dict[str, Any]
     per_example: dict[str, NDArray[Any]]
     codes: dict[str, NDArray[Any]] = field(default_factory=dict)
+    samples: dict[str, NDArray[Any]] = field(default_factory=dict)
+    """Of a model that samples: what pictures are made of; see evaluate_samples."""
     block: int = 1
     """So many neighbouring rows of `per_example` err together, and are one of the sample only together."""
 
@@ -83,13 +86,15 @@ def evaluate(
     samples: int = 0,
     seed: int = 0,
     batch_size: int = 512,
+    compared: int = 0,
     baselines: bool = True,
 ) -> Evaluation:
     """Measure `model` on a part of `dataset`.
 
     `train` are the rows baselines are fitted on (default: the dataset's own training part; without one, or with
     `baselines=False`, there are fewer). `samples`: K of the importance-weighted bound, on every example; 0 stands for
-    100 draws on at most 1,000 examples (fewer for costly decoders).
+    100 draws on at most 1,000 examples (fewer for costly decoders). `compared`: examples that samples are compared
+    with; 0 leaves it to the model's other measures.
     """
     if samples < 0:
         raise InputError(f"--samples {samples}: the number of draws is 1 or more")
@@ -118,15 +123,17 @@ def evaluate(
             found = _first_pass(model, spec, transform, reader, simple, batch_size)
             if isinstance(model, Bounds):
                 _second_pass(model, reader, found, samples)
+            made = evaluate_samples(model, dataset, part=name, seed=seed, most=compared, references=baselines)
     finally:
         model.train(was_training)
     found.split = name
     measures, details = summarise(found, seed=seed)
     return Evaluation(
-        metrics={key: measure.to_json() for key, measure in measures.items()},
-        details=details,
+        metrics={key: measure.to_json() for key, measure in (measures | made.measures).items()},
+        details=details | ({"quality": made.details} if made.details else {}),
         per_example=found.per_example(),
         codes=_codes(found, reader, seed),
+        samples=made.arrays,
     )
 
 
@@ -230,7 +237,11 @@ def _encoded(
     code = model.encode(batch)
     mean = code.mean
     found.add("code", mean.reshape(len(batch), -1).float())
-    if isinstance(model, Bounds):
+    if isinstance(model, Quantizes):
+        numbers, found.codes = model.numbers(batch), model.codes
+        found.add("numbers", numbers)
+        found.add("rate", model.number_nats(numbers).float())
+    elif isinstance(model, Bounds):
         found.add("rate", gaussian_rate(mean, code.stddev).reshape(len(batch), -1).float())
     here = kept.to(batch.x.device)
     if bool(kept.any()):

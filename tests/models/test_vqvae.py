@@ -52,7 +52,7 @@ def test_its_bound_is_the_price_of_the_codes_and_of_x_given_them() -> None:
 def test_codes_that_encode_gives_decode_to_the_reconstruction() -> None:
     model, batch = made(backbone="conv"), pictures()
     with torch.no_grad():
-        vectors, _, _ = model.quantized(batch)
+        _, vectors, _, _ = model.quantized(batch)
         torch.testing.assert_close(model.decode(model.encode(batch).mean).mean, model.outcome(vectors).mean)
 
 

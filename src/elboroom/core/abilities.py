@@ -29,8 +29,10 @@ __all__ = [
     "Forecasts",
     "Gates",
     "Judges",
+    "Looks",
     "Memory",
     "Outcome",
+    "Quantizes",
     "Samples",
     "Sizes",
 ]
@@ -95,6 +97,8 @@ class Draws(ABC):
     """Width of z."""
     classes: int
     """Classes that can be asked for; 0 where none can."""
+    class_shares: Tensor
+    """(classes,): their shares in the data."""
 
     @abstractmethod
     def draw(self, z: Tensor, label: Tensor | None = None) -> Tensor:
@@ -120,6 +124,9 @@ class Encodes(ABC):
 class Decodes(ABC):
     """Turns codes into distributions over examples."""
 
+    code_size: int
+    """Numbers in a code."""
+
     @abstractmethod
     def decode(self, z: Tensor) -> Outcome:
         """p(x given z) for z of shape (batch, latent)."""
@@ -131,6 +138,21 @@ class Bounds(ABC):
     @abstractmethod
     def log_weights(self, batch: Batch, samples: int) -> Tensor:
         """(samples, batch): log p(x, z) - log q(z given x) in nats for independent draws z of q(z given x)."""
+
+
+class Quantizes(ABC):
+    """Gives each example a row of whole numbers, and knows their law."""
+
+    codes: int
+    """How many different numbers there are."""
+
+    @abstractmethod
+    def numbers(self, batch: Batch) -> Tensor:
+        """(batch, places) int64, each from 0 to codes - 1."""
+
+    @abstractmethod
+    def number_nats(self, numbers: Tensor) -> Tensor:
+        """(batch, places): -log p of each number given those before it, in nats."""
 
 
 class Continues(ABC):
@@ -177,6 +199,18 @@ class Attends(ABC):
         """(layers, heads, n, n): the weights with which each of the n tokens of one text looks at each."""
 
 
+class Looks(ABC):
+    """Says where the pixels of what it makes look."""
+
+    @abstractmethod
+    def look(self, z: Tensor, label: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Examples (n, *shape), as `Draws.draw` makes them, and (n, height, width, keys down, keys across).
+
+        The last two axes are the weights, summing to 1, with which a pixel of a layer (it may be coarser than the
+        image) looks at the pixels of a grid over the same image.
+        """
+
+
 class Gates(ABC):
     """Says what flows inside its recurrent cells."""
 
@@ -207,10 +241,12 @@ ABILITIES: tuple[type[ABC], ...] = (
     Encodes,
     Decodes,
     Bounds,
+    Quantizes,
     Continues,
     Forecasts,
     Classifies,
     Attends,
+    Looks,
     Gates,
     Sizes,
 )

@@ -18,14 +18,14 @@ class Model(nn.Module, ABC):
 
     Class attributes: `Config`, a frozen keyword-only dataclass of plain JSON types; `kinds`, the data kinds it takes;
     `epochs`, the budget where the user gives none; `presets`, named overrides of Config, budget and reading;
-    `precision`, "fp32" for a model that must not run in bf16, else "auto".
+    `precision`, "fp32" for a model that must not run in bf16, else "auto"; an instance may say so, too.
     """
 
     Config: ClassVar[type[Any]]
     kinds: ClassVar[tuple[Kind, ...]] = ("images", "table")
     epochs: ClassVar[int] = 50
     presets: ClassVar[dict[str, dict[str, Any]]] = {}
-    precision: ClassVar[str] = "auto"
+    precision: str = "auto"
 
     def __init__(self, config: Any, spec: Spec) -> None:
         super().__init__()

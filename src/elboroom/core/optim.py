@@ -1,9 +1,10 @@
 """Optimisers as pure rules on lists of tensors: plain operations, so that a step can be traced, compiled and mapped.
 
 Adam: Kingma & Ba 2015 (arXiv 1412.6980), algorithm 1; decoupled decay as in Loshchilov & Hutter 2019 (1711.05101).
-Muon: Jordan et al. 2024 (kellerjordan.github.io/posts/muon). `Split` gives each share of the parameters its own rule.
-Every rule takes `ok`, a 0-dim bool tensor: where it is False nothing changes, not even the step count. So a
-non-finite gradient is kept out of the parameters without the device having to tell the host first.
+RMSProp: Tieleman & Hinton 2012, lecture 6.5. Muon: Jordan et al. 2024 (kellerjordan.github.io/posts/muon). `Split`
+gives each share of the parameters its own rule. Every rule takes `ok`, a 0-dim bool tensor: where it is False nothing
+changes, not even the step count. So a non-finite gradient is kept out of the parameters without the device having to
+tell the host first.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["SGD", "Adam", "Muon", "Optimizer", "Rule", "Slots", "Split", "clipped", "warmup_cosine"]
+__all__ = ["SGD", "Adam", "Muon", "Optimizer", "RMSProp", "Rule", "Slots", "Split", "clipped", "warmup_cosine"]
 
 Slots = dict[str, list[Tensor]]
 
@@ -159,6 +160,25 @@ class SGD(Rule):
                 m.add_((m * (self.momentum - 1) + g) * live)
                 g = m
             p.sub_(g * lr)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RMSProp(Rule):
+    """The gradient over the root of a running mean of its square, which begins at 0 and is not corrected for that."""
+
+    decay: float = 0.99
+    eps: float = 1e-8
+
+    def init(self, params: list[Tensor]) -> Slots:
+        return {"square": [torch.zeros_like(p) for p in params]}
+
+    def update_(self, params: list[Tensor], grads: list[Tensor], slots: Slots, t: Tensor, ok: Tensor) -> None:
+        live = ok.to(params[0].dtype)
+        lr = self.rate(t) * live
+        for p, g, v in zip(params, self.clipped(grads), slots["square"], strict=True):
+            g = torch.where(ok, g, torch.zeros_like(g))
+            v.add_((g * g - v) * ((1 - self.decay) * live))
+            p.sub_(g * lr / (v.sqrt() + self.eps))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,7 +34,7 @@ from elboroom.nn.inputs import Inputs
 from elboroom.nn.likelihood import head_for
 from elboroom.nn.linear import linear
 from elboroom.nn.posterior import Point
-from elboroom.nn.quantize import Codebook, Quantizer, Scalars
+from elboroom.nn.quantize import Codebook, Quantizer, Scalars, batch_perplexity
 from elboroom.nn.sampling import draw
 from elboroom.nn.transformer import Where
 
@@ -64,7 +64,7 @@ class VQVAE(Model, Samples, Encodes, Decodes, Bounds, Quantizes):
         places: Annotated[int, Gt(0)] = 8
         """Codes that stand for an example, with fully connected networks; convolutions have one each 4 x 4 pixels."""
         width: Annotated[int, Gt(3)] = 64
-        """Channels of the convolutions; fully connected layers have 4 times as many units."""
+        """Channels of the convolutions, or a quarter of the units of fully connected layers."""
         blocks: Annotated[int, Ge(0)] = 2
         """Residual blocks on each side of the code."""
         commitment: Annotated[float, Ge(0)] = 0.25
@@ -110,21 +110,18 @@ class VQVAE(Model, Samples, Encodes, Decodes, Bounds, Quantizes):
 
     # codes and examples
 
-    def quantized(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Vectors (batch, places, D), numbers (batch, places) and the sum of the pulls, (batch,)."""
-        return self.coded(self.encoder(self.inputs(batch)))
-
-    def coded(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The same of what the encoder gave, (batch, places, D)."""
+    def quantized(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """z and its codes' vectors (batch, places, D), numbers (batch, places), the sum of the pulls (batch,)."""
+        z: Tensor = self.encoder(self.inputs(batch))
         vectors, numbers, pull = self.quantizer(z.flatten(0, 1))
-        return vectors.reshape(z.shape), numbers.reshape(z.shape[:2]), pull.reshape(z.shape[:2]).sum(1)
+        return z, vectors.reshape(z.shape), numbers.reshape(z.shape[:2]), pull.reshape(z.shape[:2]).sum(1)
 
     def numbers(self, batch: Batch) -> Tensor:
-        return self.quantized(batch)[1]
+        return self.quantized(batch)[2]
 
     def encode(self, batch: Batch) -> Point:
         """The vectors of the codes, one place after the other."""
-        return Point(self.quantized(batch)[0].flatten(1))
+        return Point(self.quantized(batch)[1].flatten(1))
 
     def decode(self, z: Tensor) -> Outcome:
         """p(x given codes) for vectors (..., places * D), each taken to its nearest code; leading axes stay."""
@@ -141,25 +138,17 @@ class VQVAE(Model, Samples, Encodes, Decodes, Bounds, Quantizes):
 
     def autoencoder_loss(self, batch: Batch, t: Tensor) -> tuple[Tensor, Logs]:
         """-log p(x given codes) and what pulls encoder and codes together, nats per example."""
-        z = self.encoder(self.inputs(batch))
-        vectors, numbers, pull = self.coded(z)
+        z, vectors, numbers, pull = self.quantized(batch)
         distortion = -self.outcome(vectors).log_prob(batch.x, batch.observed).mean()
         if self.training:
             self.quantizer.follow_(z.flatten(0, 1), numbers.flatten())
-        counts = torch.zeros_like(distortion).expand(self.codes)
-        shares = counts.index_add(0, numbers.flatten(), torch.ones_like(numbers.flatten(), dtype=counts.dtype))
-        shares = shares / numbers.numel()
-        logs = {
-            "distortion_nats": distortion.detach(),
-            "commitment": pull.mean().detach(),
-            "batch_perplexity": (-(shares * (shares + 1e-12).log()).sum()).exp(),
-        }
-        return distortion + pull.mean(), logs
+        logs = {"distortion_nats": distortion.detach(), "commitment": pull.mean().detach()}
+        return distortion + pull.mean(), logs | {"batch_perplexity": batch_perplexity(numbers, self.codes)}
 
     def prior_loss(self, batch: Batch, t: Tensor) -> tuple[Tensor, Logs]:
         """-log p of each code given those before it, nats per code."""
         with torch.no_grad():
-            numbers = self.quantized(batch)[1]
+            numbers = self.numbers(batch)
         rate = next_token_loss(self.read(numbers), self.prior.head_weight[: self.codes], numbers)
         logs = {"rate_nats": rate.detach() * self.places}
         logs["bits_per_dim"] = bits_per_dim(logs["rate_nats"], values_per_example(batch.observed, self.spec.size))
@@ -178,8 +167,7 @@ class VQVAE(Model, Samples, Encodes, Decodes, Bounds, Quantizes):
         own = [p for p in self.parameters() if id(p) not in prior]
         cosine = warmup_cosine(0.02, 0.1)
         late = Adam(lr=c.prior_lr, beta2=0.99, clip=1.0, schedule=lambda t: cosine((t - PRIOR_FROM) / (1 - PRIOR_FROM)))
-        first = Adam(lr=c.lr)
-        settle = self.quantizer.settle_
+        first, settle = Adam(lr=c.lr), self.quantizer.settle_
         return [
             Phase("autoencoder", self.autoencoder_loss, own, first, window=(0.0, PRIOR_FROM), after=settle),
             Phase("prior", self.prior_loss, self.prior.parameters(), late, window=(PRIOR_FROM, 1.0)),
@@ -193,9 +181,9 @@ class VQVAE(Model, Samples, Encodes, Decodes, Bounds, Quantizes):
 
     def log_weights(self, batch: Batch, samples: int) -> Tensor:
         """(samples, batch): log p(codes) + log p(x given codes) of the one row of codes that the encoder gives."""
-        vectors, numbers, _ = self.quantized(batch)
-        found = self.outcome(vectors).log_prob(batch.x, batch.observed) - self.number_nats(numbers).sum(1)
-        return found.expand(samples, -1)
+        _, vectors, numbers, _ = self.quantized(batch)
+        x_nats = self.outcome(vectors).log_prob(batch.x, batch.observed)
+        return (x_nats - self.number_nats(numbers).sum(1)).expand(samples, -1)
 
     def sample(self, n: int, *, temperature: float = 1.0, mean: bool = False) -> Tensor:
         """Codes from the prior, place by place, at `temperature`; then x from the decoder."""

@@ -22,13 +22,21 @@ from torch import Tensor, nn
 
 from .transformer import rms_norm
 
-__all__ = ["Codebook", "Quantizer", "Scalars"]
+__all__ = ["Codebook", "Quantizer", "Scalars", "batch_perplexity"]
 
 RARE = 0.05
 """A code is rare that takes less than this share of its even part."""
 NEAR = 0.1
 """Standard deviation of what parts a moved code from its neighbour; codes have mean square 1."""
 LEAST = 1e-6
+
+
+def batch_perplexity(numbers: Tensor, codes: int) -> Tensor:
+    """exp of the entropy of the codes' shares in one batch, numbers (...): below that of all data where K is large."""
+    flat = numbers.flatten()
+    ones = torch.ones_like(flat, dtype=torch.float32)
+    shares = torch.zeros(codes, device=flat.device).index_add(0, flat, ones) / flat.numel()
+    return (-(shares * (shares + 1e-12).log()).sum()).exp()
 
 
 class Quantizer(nn.Module, ABC):
