@@ -15,6 +15,8 @@ from elboroom.artifacts.run import RunFolder
 from elboroom.core import registry
 from elboroom.core.errors import InputError
 from elboroom.report.numbers import written
+from elboroom.report.quality import QUALITY
+from elboroom.report.quality_words import quality_where
 from elboroom.report.verdict import compared
 from elboroom.report.words import measure
 
@@ -27,8 +29,11 @@ CAN = {
     "Classifies": "names a class",
     "Forecasts": "says what comes next in a series",
     "Attends": "shows where it looks",
+    "Looks": "shows where its pixels look",
     "Gates": "shows what flows inside its cells",
     "Sizes": "chooses its size",
+    "Draws": "makes an example of given noise",
+    "Judges": "says how real an example looks",
 }
 """Abilities that their name alone does not say."""
 
@@ -50,7 +55,7 @@ def build(path: str | Path) -> str:
         _title(meta),
         _data(meta),
         _use(meta),
-        _measures(meta, metrics),
+        _measures(meta, metrics, details),
         _limits(meta, metrics, details),
         _repeat(meta),
     ]
@@ -135,7 +140,7 @@ def _use(meta: Mapping[str, Any]) -> str:
     )
 
 
-def _measures(meta: Mapping[str, Any], metrics: Mapping[str, Mapping[str, Any]]) -> str:
+def _measures(meta: Mapping[str, Any], metrics: Mapping[str, Mapping[str, Any]], details: Mapping[str, Any]) -> str:
     if not metrics:
         return f"## Measures\n\nNone were taken (state: {meta['state']}).\n"
     rows = []
@@ -144,7 +149,11 @@ def _measures(meta: Mapping[str, Any], metrics: Mapping[str, Mapping[str, Any]])
         beside = "; ".join(f"{r['name']} {written(r['value'])}" for r in found.get("references") or [])
         rows.append((f"{measure(key).label} (`{key}`)", shown, f"{found['n']:,} {found['split']}", beside))
     text = _table(("measure", "value, 95 % interval", "taken on", "beside it"), rows)
-    return f"## Measures\n\n{text}\nHow each was made stands in `metrics.json` under `how`.\n"
+    said = "How each was made stands in `metrics.json` under `how`.\n"
+    where = quality_where(dict(details)) if any(key in metrics for key in QUALITY) else ""
+    if where:
+        said += f"\nSample quality is measured on {where}; it does not compare with other extractors or numbers.\n"
+    return f"## Measures\n\n{text}\n{said}"
 
 
 def _limits(meta: Mapping[str, Any], metrics: Mapping[str, Mapping[str, Any]], details: Mapping[str, Any]) -> str:

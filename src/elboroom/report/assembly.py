@@ -26,9 +26,12 @@ from .figures import logo
 from .forecasts import forecasts
 from .layout import Section
 from .memory_section import memory
+from .modes import modes
 from .names import printable, shown_name
 from .numbers import written
 from .pictures import Picture
+from .quality import quality_tables, sample_quality
+from .sample_figures import neighbours, truncation, varied
 from .words import STATES
 
 __all__ = ["on_paper", "on_phones", "page", "report_html"]
@@ -78,6 +81,9 @@ def _sections(contents: Contents) -> list[Section]:
     """The figures' sections in the order of the page; what a kind of run does not have is left out."""
     made = [
         training(contents),
+        sample_quality(contents),
+        quality_tables(contents),
+        modes(contents),
         classes(contents),
         class_by_class(contents),
         mistakes(contents),
@@ -88,6 +94,9 @@ def _sections(contents: Contents) -> list[Section]:
         galleries.reconstruction(contents),
         measures.by_column(contents),
         galleries.samples(contents),
+        varied(contents),
+        truncation(contents),
+        neighbours(contents),
         galleries.manifold(contents),
         latent.latent_code(contents),
         attention(contents),

@@ -17,6 +17,7 @@ from .contents import Contents
 from .layout import CSV_ROWS, Figure, Note, Section, csv_uri, data_table
 from .numbers import column, decimals_for, number, written
 from .panels import LOG_FACTOR, Level, Panel, Series, drawn, fall, tail_start
+from .players import has_players, two_players
 from .words import measure, plural
 
 __all__ = ["main_term", "training"]
@@ -93,6 +94,8 @@ def training(contents: Contents) -> Section:
     if "history" in contents.missing:
         section.sentences.append(f"There are no curves: {contents.missing['history']}.")
         return section
+    if has_players(contents):
+        return two_players(contents)
     shown = Shown.of(contents, main_term(contents))
     lines = _lines(contents, shown)
     if not lines:

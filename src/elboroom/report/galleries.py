@@ -11,12 +11,14 @@ from PIL import Image
 from .colors import tokens
 from .contents import Contents
 from .layout import Figure, Note, Section
+from .names import shown_name
 from .numbers import parts, written
 from .pictures import Cells, Picture, opened, placed, taken_apart
+from .players import has_players
 from .plots import Canvas
 from .words import plural
 
-__all__ = ["last_sheet", "manifold", "reconstruction", "samples"]
+__all__ = ["last_sheet", "manifold", "reconstruction", "samples", "sheet_figure"]
 
 SPACE, NARROW = 680, 358
 GAP = 4
@@ -27,6 +29,8 @@ ROW_GAP = 4
 CHOSEN = re.compile(r"originals \(([^,()]+), ([^()]+)\)")
 FACTOR_SENTENCE = re.compile(r"\s*Each pixel \d+x\.?\s*$")
 BY = re.compile(r"(\d) x (\d)")
+SEEN, SEEN_OF_A_GAME = 3, 6
+"""Sheets of samples over training; what two players make goes back and forth, so more of it is shown."""
 EPOCH = re.compile(r"^epoch-(\d+)\.png$")
 
 
@@ -56,6 +60,8 @@ def reconstruction(contents: Contents) -> Section | None:
         return None
     section = Section("reconstruction", "Reconstruction")
     sheet, reason = opened(contents.folder / "media" / "reconstructions.png")
+    if sheet is None and reason.startswith("there is no") and contents.lacks("Encodes", "encode"):
+        return None
     if sheet is None:
         section.sentences.append(_instead("sheet of reconstructions", reason, contents))
         return section
@@ -110,7 +116,7 @@ def _difference_key() -> Markup:
 
 
 def samples(contents: Contents) -> Section | None:
-    """The same draws decoded at the first, a middle and the last epoch."""
+    """The same draws decoded at the first, the last and some epochs between."""
     if not _is_images(contents):
         return None
     section = Section("samples", "Samples")
@@ -122,7 +128,7 @@ def samples(contents: Contents) -> Section | None:
     if not sheets:
         section.sentences.append(_instead("sheet of samples", "there is no media/samples in the run folder", contents))
         return section
-    chosen = [sheets[i] for i in sorted({0, len(sheets) // 2, len(sheets) - 1})]
+    chosen = _chosen(sheets, SEEN_OF_A_GAME if has_players(contents) else SEEN)
     cell, apart = _cell(contents), 3 * GAP if _gap(contents) else GAP
     room = (SPACE - 2 * apart) // 3
     shown, cut, draws = [], "", 0
@@ -144,11 +150,18 @@ def samples(contents: Contents) -> Section | None:
         cut, draws = _cut_text(cells, size), size[0] * size[1]
     if not shown:
         return section
-    times = {1: "one epoch", 2: "two epochs", 3: "three epochs"}[len(shown)]
-    caption = f"The same {plural(draws, 'draw')} of z decoded at {times}, none selected.{cut}"
+    times = plural(len(shown), "epoch")
+    decoded = "" if has_players(contents) else " decoded"
+    caption = f"The same {plural(draws, 'draw')} of z{decoded} at {times}, none selected.{cut}"
     section.figures.append(Figure(caption, pictures=shown, apart=bool(_gap(contents))))
     section.notes = _sample_notes(contents, len(sheets), sheet)
     return section
+
+
+def _chosen(sheets: list[tuple[int, Path]], most: int) -> list[tuple[int, Path]]:
+    """The first, the last, and others evenly between."""
+    apart = max(1, min(most, len(sheets)) - 1)
+    return [sheets[i] for i in sorted({(k * (len(sheets) - 1) + apart // 2) // apart for k in range(apart + 1)})]
 
 
 def last_sheet(contents: Contents, label: str) -> Picture | None:
@@ -175,6 +188,8 @@ def _sample_notes(contents: Contents, kept: int, sheet: Image.Image | None) -> l
     means = "decoded means" in said
     law = "its mean is shown, for noise on grey values says nothing" if means else "x is drawn from it"
     notes = [Note("Three steps.", f"z from N(0, I); the decoder gives the law of every pixel; {law}.")] if said else []
+    if has_players(contents):
+        notes = [Note("Two steps.", "z from N(0, I); the generator makes x of it and adds no noise.")]
     if isinstance(seed, int):
         notes.append(Note("Seed", f"{seed}, not selected."))
     notes.append(Note("Kept", f"{plural(kept, 'sheet')} in media/samples."))
@@ -211,6 +226,27 @@ def manifold(contents: Contents) -> Section | None:
     text = "Left to right the first dimension grows, bottom to top the second; each step is an equal share of codes."
     section.notes.append(Note("Read it as.", text))
     return section
+
+
+# -- sheets of what can be asked for -----------------------------------------------------------------------------------
+
+
+def sheet_figure(contents: Contents, file: str, alt: str, default: str, names: list[str]) -> tuple[Figure | None, str]:
+    """(figure, "") of one sheet of media/ with its own caption, or (None, reason); `names` of its rows or more."""
+    if not _is_images(contents):
+        return None, "there is no picture of these data"
+    sheet, reason = opened(contents.folder / "media" / file)
+    if sheet is None:
+        return None, reason
+    cells = taken_apart(sheet, _cell(contents))
+    if cells.shape[:2] == (1, 1):
+        cells = taken_apart(sheet, _cell(contents), between=ROW_GAP)
+    labels = [shown_name(name) for name in names[: len(cells)]] if 1 < len(cells) <= len(names) else []
+    space = SPACE - LABELS if labels else SPACE
+    one, shown = placed(cells, space=space, narrow=NARROW, alt=alt, gap=_gap(contents))
+    said = FACTOR_SENTENCE.sub("", sheet.info["said"]).rstrip(". ")
+    caption = (f"{said}." if said else default) + _cut_text(cells, shown)
+    return Figure(caption, pictures=[one], row_labels=labels if shown[1] == len(cells) else []), ""
 
 
 def _instead(what: str, reason: str, contents: Contents) -> str:

@@ -13,6 +13,7 @@ from .figures import Dot, mark, mark_axis
 from .layout import Cell, Figure, Section, Table, csv_uri, measured, named
 from .numbers import beside, decimals_for, parts, written
 from .plots import Axis
+from .quality import QUALITY, extractor_phrase
 from .words import HEADLINES, MEASURES, Word, measure, plural
 
 __all__ = ["Headline", "all_measures", "by_column", "headlines", "latent_width", "value_text"]
@@ -20,6 +21,7 @@ __all__ = ["Headline", "all_measures", "by_column", "headlines", "latent_width",
 HEADLINE_WIDTH = 200.0
 TABLE_WIDTH = 128.0
 MOST_COLUMNS = 200
+SHARES = ("precision", "recall", "density", "coverage", "class_accuracy", "high_quality_share")
 
 
 @dataclass
@@ -44,6 +46,20 @@ def latent_width(contents: Contents) -> int:
         return int(contents.codes["z"].shape[1])
     latent = contents.part("settings").get("latent")
     return latent if isinstance(latent, int) else 0
+
+
+def _total(contents: Contents, key: str) -> int:
+    """What a count is out of; 0 where that is not known."""
+    if key == "active_units":
+        return latent_width(contents)
+    if key != "modes_found":
+        return 0
+    quality = contents.detail("quality")
+    known = quality["modes"].get("known") if isinstance(quality.get("modes"), dict) else None
+    classes = quality["classes"].get("real") if isinstance(quality.get("classes"), dict) else None
+    if isinstance(known, int) and not isinstance(known, bool):
+        return known
+    return sum(_number(share) not in (None, 0.0) for share in entries(classes))
 
 
 def _number(value: Any) -> float | None:
@@ -74,8 +90,10 @@ def _headline(contents: Contents, key: str, found: dict[str, Any]) -> Headline:
     if value is None:
         raise ValueError(f"{key} has no value")
     references = _references(found)
+    if key in QUALITY:  # a headline has room for one bound on each side
+        references = [r for r in references if r[0] in ("real against real", "noise")] or references
     split = str(found.get("split") or "")
-    total = latent_width(contents) if key == "active_units" else 0
+    total = _total(contents, key)
     unit = str(found.get("unit") or "")
     if word.of:
         big, small = written(value, form="count"), f"of {total:,}" if total else ""
@@ -85,17 +103,21 @@ def _headline(contents: Contents, key: str, found: dict[str, Any]) -> Headline:
         ends = (value, value) if low is None or high is None else (low, high)
         drawn = mark([Dot(value, *ends)], [float(total)] if total else [], axis, HEADLINE_WIDTH)
         told = str(found.get("how") or word.meaning).split(", of ")[0]
-        note = told + (f"; {total - int(value)} carry nothing" if total > int(value) else "")
+        idle = "carry nothing" if key == "active_units" else "missed"
+        note = told + (f"; {total - int(value):,} {idle}" if total > int(value) else "")
     else:
         shown = parts(value, low, high)
         big = shown.value
         small = " ".join(p for p in (shown.interval, _short_unit(key, unit)) if p)
         values = [v for v in (value, low, high) if v is not None] + [v for _, v in references]
+        values += [0.0] if key in SHARES else []  # shares are read from 0
         axis = mark_axis(values, HEADLINE_WIDTH, _width(low, high))
         drawn = mark([Dot(value, low, high)], [v for _, v in references], axis, HEADLINE_WIDTH)
         note = _ticks_note(references, decimals_for(value, low, high), bool(axis and axis.log)) or word.meaning
         if low is None or high is None:
             note = f"no interval; {note}"
+        beside_it = extractor_phrase(contents) if key in QUALITY else ""
+        note = f"{beside_it}; {note}" if beside_it else note
     label = word.label if split in ("", "all") else f"{word.label}, {split}"
     return Headline(label, big, small, drawn, note, measured(key, found), repr(found.get("value")))
 
@@ -174,15 +196,15 @@ def _axes(contents: Contents, keys: list[str]) -> dict[tuple[str, str], Axis | N
         widest[group] = max(widest.get(group, 0.0), _width(numbers[1], numbers[2]))
         values.setdefault(group, []).extend(v for v in numbers if v is not None)
         values[group].extend(v for _, v in _references(found))
-        if key == "active_units":
-            values[group].extend([0.0, float(latent_width(contents) or 1)])
+        if measure(key).of and _total(contents, key):
+            values[group].extend([0.0, float(_total(contents, key))])
     return {group: mark_axis(found, TABLE_WIDTH, widest[group]) for group, found in values.items()}
 
 
 def _row(contents: Contents, key: str, axis: Axis | None) -> list[Cell]:
     found, word = contents.metrics[key], measure(key)
     value, low, high = (_number(found.get(n)) for n in ("value", "low", "high"))
-    total = latent_width(contents) if key == "active_units" else 0
+    total = _total(contents, key)
     references = _references(found)
     ticks = [v for _, v in references] or ([float(total)] if word.of and total else [])
     if word.of:

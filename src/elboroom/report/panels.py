@@ -103,7 +103,7 @@ def fall(series: Series, x_name: str = "epoch") -> str:
     best, where = ("lowest", int(np.argmin(y))) if y[-1] <= y[0] else ("highest", int(np.argmax(y)))
     span = written(float(x[-1] - x[0]))
     at = written(round(float(x[where]), 2))
-    return f"{series.name} {word} from {first} to {last} over {span} {x_name}s, {best} at {at}"
+    return f"{series.name} {word} from {first} to {last} over {span} {x_name}s, {best} at {at}".strip()
 
 
 def tail_start(series: list[Series], levels: list[Level]) -> float | None:
@@ -257,7 +257,7 @@ def _end_labels(panel: Panel, y_axis: Axis) -> list[tuple[float, str, str]]:
             apart = (y_axis.high - y_axis.low) / 100 if not y_axis.log else abs(last) / 100
             digits = min(6, max(0, math.ceil(-math.log10(apart)))) if apart > 0 else 2
             name = f"○ {series.name}" if series.rings else series.name
-            found.append((last, f"{name} {written(last, decimals=digits)}", series.css))
+            found.append((last, f"{name} {written(last, decimals=digits)}".strip(), series.css))
     return found
 
 

@@ -87,7 +87,7 @@ def tick_texts(ticks: Sequence[float]) -> list[str]:
     largest, apart = max(abs(t) for t in ticks), min((b - a for a, b in pairwise(ticks)), default=0)
     if largest and (largest >= 1e6 or largest < 1e-3):
         return [_power_text(t) for t in ticks]
-    if min(ticks) > 0 and largest / min(ticks) > 100:
+    if min(ticks) > 0 and largest / min(ticks) > 99:
         return [written(t) for t in ticks]
     decimals = max(0, -math.floor(math.log10(apart) + 1e-9)) if apart else 0
     return [written(t, decimals=decimals) for t in ticks]

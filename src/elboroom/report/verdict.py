@@ -15,6 +15,7 @@ from .contents import Contents, entries
 from .measures import latent_width
 from .names import shown_name
 from .numbers import beside, decimals_for, written
+from .quality_words import coverage_sentences, quality_sentence
 from .record import model_name
 from .words import article, measure, plural
 
@@ -22,8 +23,9 @@ __all__ = ["Rival", "compared", "state_sentence", "title", "verdict"]
 
 MOST_WORDS = 50
 MAIN = ("bits_per_dim", "bits_per_byte", "loss_nats_per_token", "elbo_nats", "reconstruction_bce", "reconstruction_mse",
-    "mae", "accuracy")  # fmt: skip
-NO_RIVALS = ("floor", "uniform", "real against real", "elbo", "chance", "noise", "unseen text")
+    "mae", "accuracy", "frechet_distance")  # fmt: skip
+NO_RIVALS = ("floor", "uniform", "real against real", "elbo", "chance", "noise", "unseen text", "one example repeated",
+    "training set copied", "held-out rows", "any class", "copy nothing", "in the data")  # fmt: skip
 """References that bound a measure or stand for knowing nothing; beating them is no news."""
 RIVALS = (
     ("independent ", "the best model that treats every {} alone"),
@@ -80,7 +82,8 @@ def verdict(contents: Contents) -> str:
     if text.is_text(contents):
         sentences += [_overfitting(contents), _copying(contents)]
     else:
-        sentences += [*_simpler_wins(contents), _code_sentence(contents), *_simpler_loses(contents)]
+        sentences += [*_simpler_wins(contents), _code_sentence(contents), *coverage_sentences(contents)]
+        sentences += _simpler_loses(contents)
     said: list[str] = []
     for sentence in sentences:
         if sentence and len(" ".join([*said, sentence]).split()) <= MOST_WORDS:
@@ -119,6 +122,8 @@ def _main_sentence(contents: Contents) -> str:
     found = contents.metrics[key]
     if key == "bits_per_byte":
         return _code_length(found)
+    if key == "frechet_distance":
+        return quality_sentence(contents)
     many, _, value = _nouns(contents)
     amount = written(found["value"], found.get("low"), found.get("high"))
     seen = UNSEEN.get(str(found.get("split")), "{} of other data").format(many)
