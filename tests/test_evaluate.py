@@ -25,6 +25,7 @@ from elboroom.data.source import read
 from elboroom.evaluate import FLOATS_AT_ONCE, evaluate, held_out
 from elboroom.models.autoencoder import Autoencoder
 from elboroom.models.vae import VAE
+from elboroom.quality import MEASURES as QUALITY
 
 LATENT, NOISE = 2, 0.6
 
@@ -220,7 +221,10 @@ def test_abilities_decide_which_measures_there_are(digits):
     }
     assert found == shared
     bound = {"elbo_nats", "rate_nats", "distortion_nats", "log_likelihood_nats", "posterior_gap_nats"}
-    assert set(evaluate(small_vae(digits.spec), digits.transform, digits.spec, digits).metrics) == shared | bound
+    samples = {*QUALITY, "modes_found", "mode_kl", "memorised_share"}
+    assert (
+        set(evaluate(small_vae(digits.spec), digits.transform, digits.spec, digits).metrics) == shared | bound | samples
+    )
 
 
 def test_bits_per_dim_are_given_where_x_is_discrete_with_uniform_and_independent_pixels_beside():

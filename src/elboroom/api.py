@@ -17,7 +17,7 @@ from elboroom.core.errors import InputError, nearest
 from elboroom.data.reading import Reading
 from elboroom.run import Run, load
 
-__all__ = ["compare", "datasets", "detect", "fit"]
+__all__ = ["compare", "datasets", "detect", "fit", "measure"]
 
 BUDGET = ("epochs", "steps", "minutes", "samples")
 RUNTIME = ("device", "precision", "compile", "threads", "seed", "save_every")
@@ -96,6 +96,23 @@ def detect(data: Any, **given: Any) -> Any:
         minutes=given.get("minutes", 0.0),
         **{k: v for k, v in given.items() if k in runtime},
     )
+
+
+def measure(
+    real: Any, fake: Any, extractor: str = "auto", seed: int = 0, *, n: int = 0, **reading: Any
+) -> dict[str, Any]:
+    """Sample quality of `fake` beside `real`: names, paths or arrays; the same dict as `elboroom measure --json`.
+
+    Keywords are those of the reading (scale=, size=, split=, label=, ...); `n` examples of each are compared.
+    """
+    from elboroom.measuring import measure_sets
+
+    fields = {f.name for f in dataclasses.fields(Reading)}
+    for name in reading:
+        if name not in fields:
+            raise InputError(f"measure knows no {name!r}{nearest(name, fields)}")
+    given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in reading.items()}
+    return measure_sets(real, fake, extractor=extractor, n=n, seed=seed, reading=Reading(**given))
 
 
 def datasets() -> list[Any]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elboroom.comparison_measures import MEASURES, SEED, Side, measured
+from elboroom.comparison_quality import compared_quality
 from elboroom.comparison_words import table
 from elboroom.core.abilities import ABILITIES
 from elboroom.core.errors import InputError
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Picked", "compare", "table"]
 
+COMPARED = 1000
+"""Samples of each run, of all alike: measures of different numbers of examples do not compare."""
 CHUNK = 1 << 20
 """Tokens of a text whose bytes are looked at together."""
 
@@ -84,13 +87,15 @@ def compare(runs: Sequence[Run], data: Any = None, *, samples: int = 0) -> dict[
             part=about["split"],
             samples=samples,
             seed=SEED,
+            compared=COMPARED,
             baselines=side.space() not in seen,
         )
         seen.append(side.space())
     return {
         "data": about,
         "runs": [_about(side) for side in sides],
-        "measures": [found for key in MEASURES if (found := measured(key, sides)) is not None],
+        "measures": [found for key in MEASURES if (found := measured(key, sides)) is not None]
+        + compared_quality(sides),
         "costs": _costs(sides),
         "settings": _settings(sides),
         "notes": _notes(sides, about),

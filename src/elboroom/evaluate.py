@@ -126,7 +126,7 @@ def evaluate(
             made = evaluate_samples(model, dataset, part=name, seed=seed, most=compared, references=baselines)
     finally:
         model.train(was_training)
-    found.split = name
+    found.split, found.factor_names = name, tuple(factor for factor, _ in dataset.factors)
     measures, details = summarise(found, seed=seed)
     return Evaluation(
         metrics={key: measure.to_json() for key, measure in (measures | made.measures).items()},
@@ -210,6 +210,8 @@ def _first_pass(
         found.columns = ColumnSums(spec.columns)
     items = reader.choose(min(ITEMS, max(2, (1 << 26) // spec.size)), "items")
     found.items = items.numpy()
+    if "factors" in reader.rows.beside:
+        found.add("item_factors", reader.rows.beside["factors"][items])
     kept = torch.zeros(found.n, dtype=torch.bool)
     kept[items] = True
     start = 0

@@ -62,7 +62,7 @@ UNITS = {"frechet_distance": "squared feature distance", "kernel_distance": "squ
 
 @dataclass
 class SampleQuality:
-    """What was found: measures of metrics.json, details["quality"], and arrays for pictures; all empty where nothing."""
+    """What was found: measures of metrics.json, details["quality"], arrays for pictures; all may be empty."""
 
     measures: dict[str, Measure] = field(default_factory=dict)
     details: dict[str, Any] = field(default_factory=dict)

@@ -24,6 +24,7 @@ from elboroom.horizon import memory
 from elboroom.inspect import manifold
 from elboroom.inspect_text import attention_arrays, excerpt
 from elboroom.pace import is_round
+from elboroom.sample_sheets import sample_media
 from elboroom.sheets import Sheet, reconstruction_sheet, sample_sheet
 from elboroom.speed import generation_speed
 from elboroom.stretches import steadiness
@@ -59,6 +60,8 @@ def finish(training: Training, progress: Callable[[Event], None]) -> None:
     z = found.codes.get("z")
     if z is not None and z.shape[1] == 2 and spec.kind == "images":
         _picture(folder, "manifold.png", manifold(model, spec, codes=z).sheet())
+    for name, content in sample_media(model, spec, found.samples, seed=training.seed).items():
+        files.write_bytes(folder.media(name), content.png() if isinstance(content, Sheet) else _npz(content))
     if isinstance(model, Continues):
         meta["speed"] = generation_speed(model, training.device)
     if isinstance(model, Attends):

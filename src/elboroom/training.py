@@ -20,6 +20,7 @@ from torch import Tensor
 from elboroom.artifacts.manifest import Checkpoints
 from elboroom.artifacts.run import RunFolder
 from elboroom.core import registry
+from elboroom.core.abilities import Samples
 from elboroom.core.errors import Stopped
 from elboroom.core.model import Model
 from elboroom.core.phase import Phase
@@ -31,6 +32,7 @@ from elboroom.engine.runtime import configure, find_device, mix, seed_draws
 from elboroom.engine.state import first_non_finite, restore_, state
 from elboroom.engine.trace import Losses
 from elboroom.engine.train import Tick, train
+from elboroom.quality_watch import QualityWatch, watch_for
 from elboroom.settings import build
 
 __all__ = ["Event", "Stopping", "Training", "configured", "evaluating", "stop_signals"]
@@ -72,6 +74,7 @@ class Training:
         self.held_out = {k: v.to(self.device) for k, v in dataset.parts.items() if k in {"valid", "test"} and len(v)}
         self.programs: list[Program] = []
         self.kept: dict[str, Tensor] = {}
+        self.watch: QualityWatch | None = None
         self.done = 0
         self.earlier_s = 0.0
         self.began = time.monotonic()
@@ -142,9 +145,12 @@ class Training:
         self.checkpoints().save(self.done, tensors, info)
         self.saved_at = time.monotonic()
 
-    def restore(self) -> None:
-        """Take up the newest good state. In a process that has no folder this is not called: see `share`."""
-        step, tensors, info = self.checkpoints().newest()
+    def restore(self, most: int | None = None) -> None:
+        """Take up the newest good state, of step `most` at the latest where it is given.
+
+        In a process that has no folder this is not called: see `share`.
+        """
+        step, tensors, info = self.checkpoints().newest(most)
         for warning in self.checkpoints().warnings:
             self.progress({"kind": "warning", "message": warning})
             if self.folder is not None:
@@ -220,6 +226,7 @@ class Training:
             for part in self.held_out:
                 found = self.loss_on(part, self.meta["budget"].get("look_rows", 0))
                 row.update({f"{part}/{name}": value for name, value in found.items()})
+            row.update({f"valid/{name}": value for name, value in self.samples_seen().items()})
             self.keep(tick, row)
             self.preview(round(tick.epoch), over)
         self.folder.append(row)
@@ -257,17 +264,30 @@ class Training:
                         sums[key] = sums.get(key, none) + value * rows
         return {name: float(total) / seen for name, total in sums.items()}
 
+    def samples_seen(self) -> dict[str, float]:
+        """What held-out rows say of samples, where losses say nothing of them; empty for other models."""
+        held = self.held_out.get("valid")
+        if self.watch is None:
+            self.watch = watch_for(self.model, self.dataset.transform, self.stream.data, held, seed=self.seed)
+        if self.watch is None or not isinstance(self.model, Samples):
+            return {}
+        with evaluating(self.model):
+            return self.watch.look(self.model)
+
     def keep(self, tick: Tick, row: dict[str, Any]) -> None:
-        """Remember the weights of the best validation loss; without validation, or with several phases, the last."""
-        value = row.get("valid/loss_nats")
-        best = self.meta.get("kept") or {}
-        if value is not None and len(self.phases) == 1:
-            if best and not value < best["value"]:
-                return
-            self.kept = {n: x.detach().clone() for n, x in self.model.state_dict().items()}
-            self.meta["kept"] = {"step": tick.step, "epoch": row["epoch"], "measure": "valid/loss_nats", "value": value}
-        else:
-            self.meta["kept"] = {"step": tick.step, "epoch": row["epoch"], "measure": "last", "value": None}
+        """Remember the weights of the best validation loss, or where losses of several phases say nothing, of the best
+        samples; without either, the last."""
+        measure = "valid/loss_nats" if len(self.phases) == 1 else "valid/frechet_distance"
+        value = row.get(measure)
+        at = {"step": tick.step, "epoch": row["epoch"]}
+        if value is None:
+            if not self.kept:
+                self.meta["kept"] = {**at, "measure": "last", "value": None}
+            return
+        if self.kept and not value < self.meta["kept"]["value"]:
+            return
+        self.kept = {n: x.detach().clone() for n, x in self.model.state_dict().items()}
+        self.meta["kept"] = {**at, "measure": measure, "value": value}
 
     def preview(self, epoch: int, over: bool) -> None:
         """Keep samples, where they are due."""

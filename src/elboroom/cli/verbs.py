@@ -118,6 +118,11 @@ VERBS: dict[str, Listed] = {
         where="judging:Inspect",
     ),
     "diagnose": Listed(usage="RUN", summary="what went wrong in training, and what to try", where="judging:Diagnose"),
+    "measure": Listed(
+        usage="REAL FAKE [--extractor E] [-n N] [--seed S] [reading]",
+        summary="sample quality of any two folders, files or sets, without a run",
+        where="measuring:Measure",
+    ),
     "compare": Listed(
         usage="RUN RUN ... [--data DATA] [--out FILE.html]",
         summary="runs side by side on the same held-out data",
@@ -134,7 +139,7 @@ VERBS: dict[str, Listed] = {
     ),
 }
 
-PLANNED = ("impute", "measure", "sweep", "studio", "serve")
+PLANNED = ("impute", "sweep", "studio", "serve")
 
 
 def find(name: str) -> Listed:

@@ -24,7 +24,7 @@ def pixels(x: Array, where: str, white: float | None = None) -> tuple[Array, flo
     """The same images in the smallest type, the raw value of white, and problems.
 
     Whole numbers are bytes (or 16-bit values), fractions lie in 0..1; what is neither is refused. `white` is that of a
-    run for which new images are read: whole numbers up to it are in the run's own range.
+    run for which new images are read: numbers above 1 and up to it are in the run's own range.
     """
     if x.dtype == bool:
         return x.view(np.uint8), 1.0, []
@@ -33,6 +33,8 @@ def pixels(x: Array, where: str, white: float | None = None) -> tuple[Array, flo
         fix = "(x + 1) / 2 brings -1..1 to 0..1" if low >= -1 and high <= 1 else "undo their standardisation"
         raise InputError(f"{where}: pixels from {low:g} to {high:g}; give 0..1, or whole numbers 0..255: {fix}")
     if not whole or (x.dtype.kind == "f" and high <= 1):
+        if white is not None and 1 < high <= white:  # samples in the run's own range
+            return x.astype(np.float32), white, []
         if high > 1:
             raise InputError(f"{where}: pixels from {low:g} to {high:g}, not whole; give 0..1, or whole numbers 0..255")
         return _fractions(x)

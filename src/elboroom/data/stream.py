@@ -5,7 +5,7 @@ A permutation is drawn once an epoch and cut once into batches; a step then only
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ from elboroom.core.errors import InputError
 
 from .rows import Rows
 
-__all__ = ["Stream", "in_order"]
+__all__ = ["Stream", "Streams", "in_order"]
 
 
 class Stream:
@@ -56,6 +56,38 @@ class Stream:
         order = order.to(self.data.device)[: self.examples].view(self.steps_per_epoch, self.batch_size)
         self._batches = order[:, self._slice].unbind(0)
         self._data = self.data.epoch(mix(self.seed, epoch, "cut"))
+        self._epoch = epoch
+
+
+class Streams:
+    """Several orders of the same rows at once: what a stack of trainings sees, each member as if it were alone."""
+
+    def __init__(self, streams: Sequence[Stream]) -> None:
+        """The streams hold the same rows in batches of one size."""
+        self.streams = list(streams)
+        self.steps_per_epoch = streams[0].steps_per_epoch
+        self._epoch = -1
+        self._batches: tuple[Tensor, ...] = ()
+
+    def rows(self, step: int) -> dict[str, Tensor]:
+        """The raw batches of `step`: (streams, rows, ...)."""
+        epoch, place = divmod(step, self.steps_per_epoch)
+        if epoch != self._epoch:
+            self._shuffle(epoch)
+        if not self._batches:
+            each = [stream.rows(step) for stream in self.streams]
+            return {name: torch.stack([rows[name] for rows in each]) for name in each[0]}
+        taken = self.streams[0].data.take(self._batches[place])  # one pick for all is a tenth of one each
+        return {name: x.unflatten(0, (len(self.streams), -1)) for name, x in taken.items()}
+
+    def _shuffle(self, epoch: int) -> None:
+        for stream in self.streams:
+            if stream._epoch != epoch:
+                stream._shuffle(epoch)
+        # a text is cut anew each epoch, elsewhere by each seed: then the rows are not the same ones
+        same = all(stream._data is stream.data for stream in self.streams)
+        batches = torch.stack([torch.stack(stream._batches) for stream in self.streams], 1)
+        self._batches = batches.flatten(1).unbind(0) if same else ()
         self._epoch = epoch
 
 
