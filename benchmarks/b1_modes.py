@@ -1,10 +1,10 @@
 """B1: eight points on a ring and twenty-five on a grid: how many does each game find, and how near do samples lie?
 
-PacGAN's protocol for data and measure (Lin et al. 2018, 1712.04086; section 4 and its published code): narrow Gaussians
-around known points, 100,000 training points, 2,500 samples; a sample is of high quality within three standard deviations
-of its nearest point, a point is found where at least one such sample lies, and KL is that of the found samples' shares
-from the data's. The nets are smaller and the runs shorter than the published ones (400,000 steps), so the published rows
-stand beside ours as what is known, not as the same experiment.
+PacGAN's protocol for data and measure (Lin et al. 2018, 1712.04086; section 4 and its published code): narrow
+Gaussians around known points, 100,000 training points, 2,500 samples; a sample is of high quality within three standard
+deviations of its nearest point, a point is found where at least one such sample lies, and KL is that of the found
+samples' shares from the data's. The nets are smaller and the runs shorter than the published ones (400,000 steps), so
+the published rows stand beside ours as what is known, not as the same experiment.
 """
 
 from __future__ import annotations
@@ -21,21 +21,17 @@ NAME = "b1_modes"
 SEEDS = 10
 STEPS = 12_000
 SMALL = ["--latent", 2, "--batch-size", 256]
+PLAIN = [*SMALL, "--lr", 1e-3, "--hidden", "128,128", "--critic-hidden", "128,128"]
+THREE = "128,128,128"
 GAMES: dict[str, tuple[str, list[Any]]] = {
-    "GAN": ("gan", [*SMALL, "--lr", 1e-3, "--hidden", "128,128", "--critic-hidden", "128,128"]),
-    "GAN, packs of 2": (
-        "gan",
-        [*SMALL, "--lr", 1e-3, "--hidden", "128,128", "--critic-hidden", "128,128", "--pack", 2],
-    ),
-    "GAN, packs of 4": (
-        "gan",
-        [*SMALL, "--lr", 1e-3, "--hidden", "128,128", "--critic-hidden", "128,128", "--pack", 4],
-    ),
+    "GAN": ("gan", PLAIN),
+    "GAN, packs of 2": ("gan", [*PLAIN, "--pack", 2]),
+    "GAN, packs of 4": ("gan", [*PLAIN, "--pack", 4]),
     "WGAN with gradient penalty": (
         "wgan",
-        [*SMALL, "--preset", "gan_toy", "--hidden", "128,128,128", "--lr", 1e-3, "--critic-steps", 2],
+        [*SMALL, "--preset", "gan_toy", "--hidden", THREE, "--lr", 1e-3, "--critic-steps", 2],
     ),
-    "R3GAN": ("r3gan", [*SMALL, "--hidden", "128,128,128"]),
+    "R3GAN": ("r3gan", [*SMALL, "--hidden", THREE]),
 }
 DATA = {"ring8": 8, "grid25": 25}
 GOALS = {("ring8", "R3GAN"): ">= 8", ("grid25", "R3GAN"): ">= 25"}
@@ -44,8 +40,8 @@ PUBLISHED = {
     "grid25": "GAN 17.3 +- 0.8 modes, 94.8 % high quality; PacGAN2 23.8 +- 0.7, 91.3 %; PacGAN4 24.8 +- 0.2, 93.6 %",
 }
 PROTOCOL = (
-    f"elboroom fit MODEL SET --scale none, {STEPS:,} steps (shortened: the published rows have 400,000), {SEEDS} seeds; "
-    "2,500 samples of the averaged generator; mean over seeds with smallest and largest"
+    f"elboroom fit MODEL SET --scale none, {STEPS:,} steps (shortened: the published rows have 400,000), {SEEDS} "
+    "seeds; 2,500 samples of the averaged generator; mean over seeds with smallest and largest"
 )
 
 

@@ -1,9 +1,10 @@
 """B2: stacked MNIST, 1,000 modes: three digits in three channels; how many of the combinations does each game make?
 
-The nets of the unrolled GAN's table 3 (Metz et al. 2017, 1611.02163) in their smaller form, a quarter of the generator's
-channels in the critic, where plain games collapse; 25,600 samples, each channel named by a classifier of single digits.
-Published rows train for 500,000 steps; here on two processors for far fewer, so ours are labelled shortened and compare
-with one another alone. The recipe for an accelerator: `--device cuda`, which trains DCGAN's own nets for 10 minutes.
+The nets of the unrolled GAN's table 3 (Metz et al. 2017, 1611.02163) in their smaller form, a quarter of the
+generator's channels in the critic, where plain games collapse; 25,600 samples, each channel named by a classifier of
+single digits. Published rows train for 500,000 steps; here on two processors for far fewer, so ours are labelled
+shortened and compare with one another alone. The recipe for an accelerator: `--device cuda`, which trains DCGAN's own
+nets for 10 minutes.
 """
 
 from __future__ import annotations
