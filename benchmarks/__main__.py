@@ -34,13 +34,19 @@ RECIPES = (
     "p11_generation_124m",
     "d3_patterns",
     "d4b_shakespeare",
+    "b8_watch",
     "c5_pitfalls",
     "c1_adding",
     "c1_peepholes",
     "d6_lstm_against_transformer",
     "c3_classification",
     "c3_future",
+    "p5_disentanglement",
+    "a8_beta",
     "a5_vae_bits",
+    "p6_dcgan",
+    "p7_penalty",
+    "b3_segments",
 )
 README = Path(__file__).parent / "README.md"
 MARKS = ("<!-- table: python -m benchmarks table -->\n", "<!-- end of table -->")

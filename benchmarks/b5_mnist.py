@@ -25,8 +25,8 @@ GAMES: dict[str, tuple[str, list[Any], int]] = {
 BELOW_NOISE = 0.2
 PROTOCOL = (
     "elboroom fit MODEL mnist, seed 0, the steps of each row; 2,000 samples of the averaged generator against 2,000 "
-    "test digits; Fréchet distance over that of noise with the data's mean and range; class accuracy: samples of classes "
-    "asked for, named by a classifier of real digits"
+    "test digits; Fréchet distance over that of noise with the data's mean and range; class accuracy: samples of "
+    "classes asked for, named by a classifier of real digits"
 )
 
 

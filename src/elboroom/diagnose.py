@@ -9,12 +9,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from elboroom.checks import latent, recurrent, series, training
+from elboroom.checks import adversarial, latent, recurrent, series, training
 from elboroom.checks.record import Finding, Record, read_record
 
 __all__ = ["Finding", "Record", "diagnose", "findings", "read_record"]
 
-RULES = (*training.RULES, *latent.RULES, *recurrent.RULES, *series.RULES)
+RULES = (*training.RULES, *latent.RULES, *recurrent.RULES, *series.RULES, *adversarial.RULES)
 
 
 def diagnose(folder: Path | str) -> list[dict[str, Any]]:
@@ -23,7 +23,9 @@ def diagnose(folder: Path | str) -> list[dict[str, Any]]:
 
 
 def findings(record: Record) -> list[Finding]:
-    """Every rule that has something to look at, worst first."""
-    found = [finding for rule in RULES if (finding := rule(record)) is not None]
+    """Every rule that has something to look at, worst first; of two that give one name, the worse."""
     order = {"alarm": 0, "warn": 1, "ok": 2}
-    return sorted(found, key=lambda finding: order[finding.level])
+    found = [finding for rule in RULES if (finding := rule(record)) is not None]
+    found.sort(key=lambda finding: order[finding.level])
+    worst = {finding.name: finding for finding in reversed(found)}
+    return [finding for finding in found if worst[finding.name] is finding]
