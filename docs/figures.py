@@ -1,6 +1,7 @@
-"""Draw the figures of docs/attention.md: `python docs/figures.py`.
+"""Draw the figures of docs/attention.md and docs/disentanglement.md: `python docs/figures.py`.
 
-Patterns are drawn from their own definition, the curves from benchmarks/results/p13_sliding_attention.json.
+Patterns are drawn from their own definition, the curves from benchmarks/results: p13_sliding_attention and, once it
+was measured, a8_beta.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ __all__ = ["figures"]
 
 HERE = Path(__file__).resolve().parent
 RESULT = HERE.parent / "benchmarks" / "results" / "p13_sliding_attention.json"
+BETA = HERE.parent / "benchmarks" / "results" / "a8_beta.json"
 PATTERNS = (Dense(), Sliding(6), BlockLocal(6), Strided(6), Fixed(6, 2))
 TOKENS = 24
 CELL = 7
@@ -30,6 +32,7 @@ SERIES = {  # class of the line and shape of its points; dense is what the other
     "strided:auto": ("c3", "triangle"),
     "fixed:auto:16": ("c4", "diamond"),
 }
+SCORES = {"mig": "MIG", "dci_disentanglement": "DCI", "sap": "SAP", "factor_vae_score": "FactorVAE"}
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BELOW = 640, 300, 52, 150, 30, 34
 
 
@@ -42,6 +45,9 @@ def figures() -> dict[Path, str]:
     out[folder / "attention-memory.svg"] = curves(
         growth, "peak_gib", "GiB", "Peak memory of the process, GiB; both axes log"
     )
+    if BETA.is_file():
+        found = json.loads(BETA.read_text(encoding="utf-8"))["details"]
+        out |= {folder / f"beta-{name}.svg": over_beta(name, measures) for name, measures in found.items()}
     return out
 
 
@@ -102,6 +108,45 @@ def curves(growth: dict[str, list[dict[str, Any]]], quantity: str, unit: str, ti
         else:
             canvas.text(right + 9, height + 4, words, "tick")
     return as_file(canvas, title)
+
+
+def over_beta(name: str, measures: dict[str, dict[str, list[float]]]) -> str:
+    """Rate, distortion and four scores of one set over beta: a point a seed, lines through the means."""
+    canvas = Canvas(WIDTH, 230)
+    panels = (
+        ("Rate, nats", {"rate_nats": "base"}),
+        ("Distortion, nats", {"distortion_nats": "base"}),
+        ("Scores", dict(zip(SCORES, ("c1", "c2", "c3", "c4"), strict=True))),
+    )
+    for number, (title, lines) in enumerate(panels):
+        left, right = 44 + 180 * number, 44 + 180 * number + 130
+        betas = [float(beta) for beta in measures["rate_nats"]]
+        values = [v for key in lines for seeds in measures[key].values() for v in seeds]
+        room = 0.05 * (max(values) - min(values)) or 1.0
+        x = Axis(min(betas), max(betas), left, right, log=True)
+        y = Axis(min(values) - room, max(values) + room, 190, 34)
+        canvas.text(left - 40, 16, f"{title}, {name}" if number == 0 else title, "title")
+        for value in y.ticks():
+            canvas.line(left, y(value), right, y(value), "rule")
+            canvas.text(left - 5, y(value) + 4, f"{value:g}", "tick", "end")
+        for beta in betas:
+            canvas.text(x(beta), 207, f"{beta:g}", "tick", "middle")
+        ends = []
+        for (key, css), form in zip(lines.items(), ("circle", "square", "triangle", "diamond"), strict=False):
+            means = np.array([y(float(np.mean(seeds))) for seeds in measures[key].values()])
+            canvas.curve(np.array([x(beta) for beta in betas]), means, f"line l-{css}")
+            for beta, seeds in zip(betas, measures[key].values(), strict=True):
+                for value in seeds:
+                    canvas.shape(x(beta), y(value), form, css)
+            ends.append(float(means[-1]))
+        if len(lines) > 1:
+            for key, end, at in zip(lines, ends, spread(ends, 14, 34, 190), strict=True):
+                canvas.line(right + 5, end, right + 11, at, "rule")
+                canvas.text(right + 14, at + 4, SCORES[key], "tick")
+    canvas.text(534, 226, "beta, log axis", "tick", "end")
+    return as_file(
+        canvas, f"{name}: rate, distortion and disentanglement over beta; a point a seed, lines through means"
+    )
 
 
 def as_file(canvas: Canvas, words: str) -> str:

@@ -16,8 +16,9 @@ import torch
 
 from elboroom import __version__
 from elboroom.core import registry
-from elboroom.core.abilities import Sizes
+from elboroom.core.abilities import Imputes, Sizes
 from elboroom.core.errors import InputError, Unable
+from elboroom.data.landmarks import HOW, choose_landmarks
 from elboroom.data.reading import Reading
 from elboroom.data.source import Dataset
 from elboroom.engine.probe import eager_seconds
@@ -27,6 +28,11 @@ from elboroom.settings import checked
 from elboroom.training import Event, Training, configured
 
 __all__ = ["Request"]
+
+ROWS = "train_rows"
+"""A setting of this name that is 0 becomes the number of rows of the training part."""
+LANDMARKS = "landmarks"
+"""A setting of this name above 0 is how many columns are to be chosen as always known, as if --observed named them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +88,7 @@ class Request:
         if earlier is not None:
             if earlier["model"] != model:
                 raise InputError(f"--from names a run of {earlier['model']}; a {model} goes on from a {model}")
-            given = {**earlier["settings"], **given}
+            given = {**{k: v for k, v in earlier["settings"].items() if k != ROWS}, **given}
             reading = _as_before(reading or Reading(), earlier["data"])
         return cls(
             entry=entry,
@@ -100,7 +106,8 @@ class Request:
     def accepting(self, dataset: Dataset) -> Request:
         """The request for these data: those of a kind the model does not take are refused.
 
-        With --minutes, a model that can choose its size does; what the user named stays.
+        With --minutes, a model that can choose its size does; what the user named stays. Landmarks are chosen here, and
+        written into the data's reading and Spec.
         """
         kind = dataset.spec.kind
         if kind not in self.entry.kinds:
@@ -110,6 +117,32 @@ class Request:
                 f"models that take {kind}: {', '.join(able) or 'none yet'}"
             )
 
+        if dataset.reading.observed and not issubclass(registry.load(self.entry.name), Imputes):
+            telling = ", ".join(registry.able(Imputes.__name__))
+            raise Unable(f"--observed: {self.entry.name} does not tell columns from others; {telling} can")
+        counted = self._landmarked(dataset)
+        rows = len(dataset.parts["train"])
+        if self.settings.get(ROWS) == 0:
+            sizes = {**counted.sizes, ROWS: "rows of the training part"}
+            counted = dataclasses.replace(counted, settings={**self.settings, ROWS: rows}, sizes=sizes)
+        return counted._sized(dataset)
+
+    def _landmarked(self, dataset: Dataset) -> Request:
+        """With the columns chosen that are always known, where the settings ask for so many and none are named."""
+        count, named = self.settings.get(LANDMARKS, 0), dataset.reading.observed
+        if not count:
+            return self
+        if named and len(named) != count:
+            raise InputError(f"--landmarks {count} and --observed with {len(named)} columns: give one of the two")
+        if not named:
+            places = choose_landmarks(dataset.parts["train"], dataset.transform, dataset.spec, count)
+            names = tuple(dataset.spec.columns[i].name for i in places)
+            dataset.spec = dataclasses.replace(dataset.spec, observed=places)
+            dataset.reading = dataclasses.replace(dataset.reading, observed=names)
+        return dataclasses.replace(self, sizes={**self.sizes, LANDMARKS: HOW})
+
+    def _sized(self, dataset: Dataset) -> Request:
+        """With the sizes that a model chooses for itself within --minutes."""
         model = registry.load(self.entry.name)
         if not self.budget["minutes"] or not issubclass(model, Sizes):
             return self
@@ -118,7 +151,7 @@ class Request:
         new = {name: value for name, value in found.items() if name not in self.given}
         why = f"sized for {self.budget['minutes']:g} minutes, about {budget:.1e} operations"
         settings = checked(self.entry, {**self.settings, **new})
-        return dataclasses.replace(self, settings=settings, sizes=dict.fromkeys(new, why))
+        return dataclasses.replace(self, settings=settings, sizes={**self.sizes, **dict.fromkeys(new, why)})
 
     def describe(self, dataset: Dataset, name: str) -> dict[str, Any]:
         """run.json before the first step."""
@@ -151,8 +184,11 @@ class Request:
             "kept": None,
         }
 
-    def plan(self, training: Training, progress: Callable[[Event], None]) -> None:
-        """Decide every "auto" and the number of steps, write both into the training's run.json, make the programs."""
+    def plan(self, training: Training, progress: Callable[[Event], None], *, trial: bool = True) -> None:
+        """Decide every "auto" and the number of steps, write both into the training's run.json, make the programs.
+
+        `trial`: whether a long run's time is told beforehand, by a trial.
+        """
         meta, per_epoch = training.meta, training.stream.steps_per_epoch
         budget = meta["budget"]
         meta["parameters"] = sum(p.numel() for p in training.model.parameters())
@@ -161,9 +197,7 @@ class Request:
         if self.budget["minutes"]:
             steps = int(self.budget["minutes"] * 60 / max(eager_seconds(costs, 1), 1e-6))
         budget["planned_steps"] = max(1, steps)  # what a trial measures progress by
-        decided, why = chosen(
-            self.runtime, costs, steps, type(training.model).precision, within=bool(self.budget["minutes"])
-        )
+        decided, why = chosen(self.runtime, costs, steps, training.model.precision, within=bool(self.budget["minutes"]))
         meta["runtime"] = decided.to_json()
         meta["choices"].update(why)
         with configured(meta):
@@ -171,7 +205,7 @@ class Request:
             if self.budget["minutes"]:
                 seconds = self.budget["minutes"] * 60
                 steps, meta["choices"]["steps"] = steps_in(seconds, training, self.since)
-            ahead = "" if self.budget["minutes"] else foreseen(training, steps)
+            ahead = foreseen(training, steps) if trial and not self.budget["minutes"] else ""
         budget.update(steps=steps, planned_steps=steps, steps_per_epoch=per_epoch, **looks(training, steps))
         for name, reason in meta["choices"].items():
             value = meta["runtime"].get(name, budget.get(name, meta["settings"].get(name, "")))

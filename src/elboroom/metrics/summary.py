@@ -18,6 +18,7 @@ from torch import Tensor
 from elboroom.core.spec import Spec
 
 from . import codebook, latent
+from .factor_scores import factor_scores
 from .interval import (
     Interval,
     Measure,
@@ -55,6 +56,8 @@ class Found:
     train_rows: int = 0
     pca_width: int = 0
     pca_rows: int = 0
+    factor_names: tuple[str, ...] = ()
+    """Of the known factors, whose values at the items are under "item_factors"."""
     items: Array = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     bound_items: Array = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     columns: ColumnSums | None = None
@@ -168,6 +171,8 @@ def summarise(found: Found, *, seed: int = 0) -> tuple[dict[str, Measure], dict[
         _reconstruction(summary)
     if found.has("code"):
         _latent(summary)
+    if found.has("code", "item_factors"):
+        _factors(summary)
     if found.columns is not None and found.has("square"):
         _table(summary)
     return summary.measures, summary.details
@@ -384,6 +389,19 @@ def _labelled(s: _Summary, x: Array, code: Array, pca: Array | None) -> None:
     which = f"{len(label):,} items" + ("" if found.n == len(label) else f" of {found.n:,} at random")
     how = f"label of the nearest other item by code, {which}"
     s.put("neighbour_accuracy", share_interval(hits), "share", how, beside, len(label))
+
+
+def _factors(s: _Summary) -> None:
+    """Disentanglement of the items' mean codes, where the factors behind the data are known."""
+    found = s.found
+    simple = {f"PCA, {found.pca_width} dimensions": found.array("item_pca")} if found.has("item_pca") else {}
+    code, known = found.array("code")[found.items], found.array("item_factors")
+    scored = factor_scores(code, known, list(found.factor_names), simple, seed=s.seed)
+    if scored is None:
+        return
+    for key, (interval, how, beside) in scored.entries.items():
+        s.put(key, interval, "share" if key == "factor_vae_score" else "score, 0 to 1", how, beside, len(code))
+    s.details["factors"] = scored.details
 
 
 def _table(s: _Summary) -> None:
