@@ -21,22 +21,23 @@ FLOORS = {
     0: {"core"},
     1: {"nn", "losses", "data", "engine", "metrics", "artifacts"},
     2: {"models"},
-    3: {"anomalies", "api", "attention", "baselines", "checks", "classification", "comparison",
+    3: {"anomalies", "api", "attention", "baselines", "batching", "checks", "classification", "comparison",
         "comparison_measures", "comparison_quality", "comparison_words", "detecting", "detecting_answer", "drawing",
-        "diagnose", "estimator", "evaluate", "evaluate_horizons", "evaluate_mistakes", "evaluate_samples",
-        "evaluate_sequences", "evaluate_series", "evaluate_text", "export",
-        "extractors", "finish", "fitting", "forecasting", "generation", "gpt2_weights", "horizon", "inspect",
-        "inspect_cells", "inspect_looks", "inspect_text", "measuring", "memorisation", "outputs", "pace", "plan", "processes",
+        "diagnose", "estimator", "evaluate", "evaluate_horizons", "evaluate_imputation", "evaluate_mistakes",
+        "evaluate_samples", "evaluate_sequences", "evaluate_series", "evaluate_text", "export",
+        "extractors", "finish", "fitting", "forecasting", "generation", "gpt2_weights", "horizon", "imputation",
+        "inspect", "inspect_cells", "inspect_looks", "inspect_text", "measuring", "memorisation", "outputs", "pace", "plan", "processes",
         "quality", "quality_modes", "quality_watch", "request", "run", "sample_sheets", "series_files",
-        "settings", "sheets", "speed", "stops", "stretches", "surprise", "text_samples", "training"},
+        "settings", "sheets", "speed", "stops", "stretches", "surprise", "sweeping", "sweeping_members", "sweeping_stack",
+        "sweeping_table", "text_samples", "training"},
     4: {"card", "report"},
-    5: {"cli", "studio", "serve", "__main__", "__init__"},
+    5: {"cli", "studio", "serve", "web", "__main__", "__init__"},
 }  # fmt: skip
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}
 
 # `fit` ends by writing card and report, `detect` by writing its page, and `run.report()` is promised in Python: these
 # call up into a floor that needs nothing of theirs but the run folder, or plain values.
-CLOSING = {"detecting_answer", "finish", "run"}
+CLOSING = {"detecting_answer", "finish", "run", "sweeping"}
 
 # What a floor below 3 may import beside torch, numpy and the standard library; the lazy ones inside functions only.
 EAGER = {"artifacts": {"safetensors"}, "models": {"annotated_types"}, "nn": {"annotated_types"}}
@@ -398,7 +399,7 @@ def test_only_the_catalogue_of_data_talks_to_a_network() -> None:
         f"{where(path, node)}: imports {name}"
         for path in sources()
         for node, name, _, _ in imports(path)
-        if name in NETWORK and path not in allowed and part(path) not in ("serve", "studio")
+        if name in NETWORK and path not in allowed and part(path) not in ("serve", "studio", "web")
     ]
     fail("only data/catalog.py downloads:", offenders)
 
@@ -436,7 +437,7 @@ def test_every_imported_package_is_declared_and_every_declared_one_is_imported()
         {n.split(".")[0] for p in sources() for _, n, _, _ in imports(p)} - set(sys.stdlib_module_names) - {"elboroom"}
     )
     brought = {d for top in used for d in names.get(top, {top.lower()})}
-    core, extras = declared(), declared("data") | declared("bio") | declared("onnx") | declared("text")
+    core, extras = declared(), set[str]().union(*map(declared, ("data", "bio", "onnx", "text", "studio")))
     assert brought <= core | extras, f"imported, not declared in pyproject.toml: {sorted(brought - core - extras)}"
     through = {"onnxscript", "onnxruntime", "onnx"}  # torch's own exporter imports the first two for us
     unused = (core | extras) - brought - through
@@ -445,7 +446,7 @@ def test_every_imported_package_is_declared_and_every_declared_one_is_imported()
 
 def test_every_dependency_has_its_reason_in_the_documentation() -> None:
     page = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8").lower()
-    lines = declared().union(*map(declared, ("data", "bio", "onnx", "text", "test", "lint")))
+    lines = declared().union(*map(declared, ("data", "bio", "onnx", "text", "studio", "test", "lint")))
     missing = sorted(d for d in lines if f"`{d}`" not in page)
     assert not missing, f"docs/dependencies.md gives no reason for {missing}"
 

@@ -43,7 +43,7 @@ class Result:
     values: np.ndarray
     """(rows, ...): numbers in the user's units; images are (rows, channels, height, width)."""
     beside: Mapping[str, np.ndarray] = field(default_factory=dict)
-    """Further arrays by name: z_sd, label, index."""
+    """Further arrays by name: z_sd or x_sd, label, index."""
     columns: tuple[Column, ...] = ()
     """Of `values` where they are a table; a categorical one is written by its names."""
     classes: tuple[str, ...] = ()
@@ -52,6 +52,8 @@ class Result:
     """What the input calls its rows, by the name of that column."""
     white: float = 1.0
     """Images: the value of a white pixel; black is 0."""
+    across: int = 0
+    """Pictures in a row of a sheet; 0 chooses."""
     original: np.ndarray | None = None
     """What a reconstruction is compared with in a sheet."""
 
@@ -112,7 +114,8 @@ def frame(result: Result) -> dict[str, Cells]:
             suffix = "_sd" if name == "z_sd" else ""
             wide = values.reshape(len(values), -1)
             for i in range(wide.shape[1]):
-                out[_free(f"{stem}{i}{suffix}", out)] = wide[:, i]
+                called = f"{columns[i].name}_sd" if name == "x_sd" else f"{stem}{i}{suffix}"
+                out[_free(called, out)] = wide[:, i]
     return out
 
 
@@ -188,7 +191,8 @@ def _write_jsonl(place: Path, result: Result) -> None:
 
 
 def _write_h5ad(place: Path, result: Result) -> None:
-    """Codes in obsm["X_elboroom"]; a reconstruction in layers["elboroom"] over the original as X."""
+    """Codes in obsm["X_elboroom"]; a reconstruction in layers["elboroom"] over the original as X; filled cells as X and
+    in layers["elboroom"], their standard deviations in layers["elboroom_sd"]."""
     import anndata
     import h5py
     import pandas as pd
@@ -209,8 +213,10 @@ def _write_h5ad(place: Path, result: Result) -> None:
         var = pd.DataFrame(index=pd.Index([c.name for c in columns], dtype=object))
         first = flat if result.original is None else result.original.reshape(len(flat), -1)
         data = anndata.AnnData(X=first, obs=obs, var=var)
-        if result.original is not None:
+        if result.original is not None or "x_sd" in result.beside:
             data.layers["elboroom"] = flat
+        if "x_sd" in result.beside:
+            data.layers["elboroom_sd"] = result.beside["x_sd"]
     held = io.BytesIO()  # HDF5 crashes the process where it closes a file on a full disk
     with h5py.File(held, "w") as file:
         anndata.io.write_elem(file, "/", data)
@@ -293,7 +299,7 @@ def _sheet(result: Result) -> Sheet:
     factor = sheets.zoom(*values.shape[2:])
     gap = 2 if values.shape[1] >= 3 else 0
     if result.original is None:
-        columns = 8 if len(values) <= 64 else math.ceil(math.sqrt(len(values)))
+        columns = result.across or (8 if len(values) <= 64 else math.ceil(math.sqrt(len(values))))
         pixels = sheets.grid(sheets.colours(values), min(columns, len(values)), gap=gap, factor=factor)
         return sheets.Sheet(pixels, f"{len(values)} pictures, row by row. Each pixel {factor}x.")
     pairs = [_bytes(result.original, result.white)[:SHOWN_PAIRS], values[:SHOWN_PAIRS]]

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from elboroom.classification import Classes
     from elboroom.drawing import Label
     from elboroom.generation import Generation
+    from elboroom.imputation import Imputed
 
 __all__ = ["Codes", "Reconstruction", "Run", "load", "require"]
 
@@ -219,6 +220,12 @@ class Run:
         from elboroom.classification import classify
 
         return classify(self, source)
+
+    def impute(self, source: Any, *, observed: Sequence[str] = ()) -> Imputed:
+        """Missing cells of `source` filled in, with standard deviations; `observed`: only these columns are given."""
+        from elboroom.imputation import impute
+
+        return impute(self, source, observed)
 
     def sample(
         self,

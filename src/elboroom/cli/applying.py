@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from elboroom.cli import flags
 from elboroom.cli.parser import Parser, number, whole
 from elboroom.cli.verbs import Answer, Verb
-from elboroom.core.errors import Unable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,16 +31,20 @@ class Sample(Verb):
         parser.add_argument("--temperature", type=number(0), default=1.0, metavar="T", help="of the prior (default 1)")
         parser.add_argument("--seed", type=flags.SEED, default=0, metavar="S", help="of the draws (default 0)")
         parser.add_argument("--mean", action="store_true", help="the decoder's mean in place of a draw of x")
-        parser.add_argument("--label", metavar="L", help="for models that know classes")
-        parser.add_argument("--truncation", type=number(0, above=True), metavar="T", help="for models that truncate z")
+        parser.add_argument("--label", metavar="L", help="a class by name or number, or all: each in turn")
+        parser.add_argument(
+            "--truncation", type=number(0, above=True), metavar="T", help="the largest |z_i| (models of two players)"
+        )
 
     def run(self, args: argparse.Namespace) -> Answer:
+        from elboroom.drawing import ALL, samples
+
         run = _opened(args)
-        for name in ("label", "truncation"):
-            if getattr(args, name) is not None:
-                raise Unable(f"{run.name} takes no --{name}; no model of this version does")
-        x = run.sample(args.n, seed=args.seed, mean=args.mean, temperature=args.temperature)
-        return _written(args, _examples(run, x))
+        asked = {name: getattr(args, name) for name in ("seed", "mean", "temperature", "label", "truncation")}
+        drawn = samples(run, args.n, **asked)
+        beside = {} if drawn.label is None else {"label": drawn.label}
+        across = len(run.spec.classes) if args.label == ALL else 0
+        return _written(args, _examples(run, run.in_units(drawn.x), beside=beside, across=across))
 
 
 class Reconstruct(Verb):

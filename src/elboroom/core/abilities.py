@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ABILITIES",
+    "Assumes",
     "Attends",
     "Bounds",
+    "Calibrates",
     "Classifies",
     "Code",
     "Continues",
@@ -28,6 +30,7 @@ __all__ = [
     "Encodes",
     "Forecasts",
     "Gates",
+    "Imputes",
     "Judges",
     "Looks",
     "Memory",
@@ -54,6 +57,11 @@ class Outcome(Protocol):
     @property
     def mean(self) -> Tensor:
         """(batch, *shape): the expected x."""
+        ...
+
+    @property
+    def sd(self) -> Tensor:
+        """(batch, *shape): the standard deviation of each value of x; of a category the probability of another one."""
         ...
 
     def sample(self) -> Tensor:
@@ -132,12 +140,39 @@ class Decodes(ABC):
         """p(x given z) for z of shape (batch, latent)."""
 
 
+class Assumes(ABC):
+    """Says of what law the codes of all examples together shall be."""
+
+    @abstractmethod
+    def prior(self, n: int) -> Tensor:
+        """(n, latent): draws of p(z)."""
+
+
 class Bounds(ABC):
     """Bounds the log-likelihood of an example."""
 
     @abstractmethod
     def log_weights(self, batch: Batch, samples: int) -> Tensor:
         """(samples, batch): log p(x, z) - log q(z given x) in nats for independent draws z of q(z given x)."""
+
+
+class Imputes(ABC):
+    """Fills in the cells of a row that were not measured, from those that were."""
+
+    @abstractmethod
+    def impute(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of every cell, (batch, *shape) each, in the model's space.
+
+        A cell that `batch.observed` says was measured keeps its value, with standard deviation 0.
+        """
+
+
+class Calibrates(ABC):
+    """States standard deviations that held-out rows can set right."""
+
+    @abstractmethod
+    def calibrate(self, factors: Tensor) -> None:
+        """From here on the standard deviation of each column is `factors` (columns,) times what was learnt."""
 
 
 class Quantizes(ABC):
@@ -240,7 +275,10 @@ ABILITIES: tuple[type[ABC], ...] = (
     Judges,
     Encodes,
     Decodes,
+    Assumes,
     Bounds,
+    Imputes,
+    Calibrates,
     Quantizes,
     Continues,
     Forecasts,

@@ -54,6 +54,9 @@ class Spec:
     """True where cells may be missing, as always in series: then every Batch carries `observed`."""
     per_step: bool = False
     """Sequences: True where each step has a label of its own."""
+    observed: tuple[int, ...] = ()
+    """Tables: places of the columns that are always known, from which the others are to be told; empty where none are
+    named."""
 
     def __post_init__(self) -> None:
         if self.kind == "sequences" and (len(self.columns), 2) != (self.shape[-1], len(self.shape)) and not self.levels:
@@ -87,6 +90,7 @@ class Spec:
         known = dict(saved)
         known["shape"] = tuple(known["shape"])
         known["classes"] = tuple(known["classes"])
+        known["observed"] = tuple(known.get("observed", ()))
         known["columns"] = tuple(
             Column(name=c["name"], kind=c["kind"], categories=tuple(c["categories"])) for c in known["columns"]
         )

@@ -12,7 +12,7 @@ the batch (Li et al. 2019, MisGAN, 1902.09599).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from annotated_types import Ge, Gt, Lt
@@ -25,7 +25,9 @@ from elboroom.core.model import Model
 from elboroom.core.phase import Logs
 from elboroom.core.spec import Spec
 from elboroom.losses.adversarial import scores_and_gradients
+from elboroom.nn.augment import augmentation
 from elboroom.nn.averaging import Averaged
+from elboroom.nn.conditional import labels_by
 from elboroom.nn.inputs import Inputs
 from elboroom.nn.span import Span
 
@@ -42,6 +44,9 @@ class AdversarialConfig:
     """Examples that the critic sees at once; 2 to 4 work against collapse (Lin et al. 2018)."""
     ema: Annotated[float, Ge(0), Lt(1)] = 0.999
     """Decay, a step, of the averaged generator, which is the one that samples; 0 takes the last weights."""
+    augment: Literal["none", "flip", "diff"] = "none"
+    """What the critic sees of an image, real or made: itself; half of them mirrored; or that with brightness,
+    saturation, contrast, place and a hole at random, for sets of few images (Zhao et al. 2020, DiffAugment)."""
     batch_size: Annotated[int, Gt(0)] = 64
     """Examples a step, over all processes."""
 
@@ -69,11 +74,14 @@ class Adversarial(Model, Samples, Draws, Judges):
                 f"once; give a batch size that {config.pack} divides"
             )
         self.span, self.inputs = Span(spec), Inputs(spec)
+        if spec.kind != "images":
+            self.precision = "fp32"  # bf16 tells values apart by 1 in 256, and modes can be narrower than that
         self.noise, self.classes = config.latent, getattr(generator, "classes", 0)
         if self.classes and config.pack > 1:
             raise InputError(f"--pack {config.pack}: examples of different classes cannot be judged as one; use 1")
         self.generator, self.critic = generator, critic
         self.averaged = Averaged(generator, config.ema)
+        self.augment = augmentation(config.augment, spec)
         self.register_buffer("class_shares", torch.full((self.classes,), 1 / max(self.classes, 1)))
         self.register_buffer("batches", torch.zeros(()))
 
@@ -83,25 +91,36 @@ class Adversarial(Model, Samples, Draws, Judges):
         """As many examples as the batch has, by the generator in training, of its labels where there are classes."""
         z = torch.randn(len(batch), self.noise, device=batch.x.device, dtype=self.batches.dtype)
         made: Tensor = self.span(self.generator(z, self.label_of(batch)))
-        return made
+        return made.to(batch.x.dtype)
 
     def seen(self, x: Tensor, batch: Batch) -> Tensor:
-        """x (batch, *shape) as the critic sees it, one example at a time: centred, with the batch's masks."""
-        x = self.span.centred(x)
+        """x (batch, *shape) as the critic sees it, one example at a time: centred, with the batch's masks.
+
+        In training with a change of its own where `augment` asks for one; the gradient goes through it.
+        """
+        x = self.augment(self.span.centred(x))
         x = x if batch.observed is None else x * batch.observed
         view: Tensor = self.inputs(Batch(x, observed=batch.observed))
         return view
 
-    def score(self, seen: Tensor, label: Tensor | None = None) -> Tensor:
-        """Scores (n,) of what is seen (n, ...), or (n / pack,), in float32."""
+    def packed(self, seen: Tensor) -> Tensor:
+        """What is seen (n, ...), as many at once as the critic sees: (n / pack, ...), channels side by side."""
         pack = self.config.pack
-        if pack > 1:
-            if seen.shape[0] % pack:  # of a last short batch: some rows twice
-                full = -(-seen.shape[0] // pack) * pack
-                seen = seen.index_select(0, torch.arange(full, device=seen.device) % seen.shape[0])
-            seen = seen.reshape(-1, pack * seen.shape[1], *seen.shape[2:])
-        scores: Tensor = self.critic(seen, label)
+        if pack == 1:
+            return seen
+        if seen.shape[0] % pack:  # of a last short batch: some rows twice
+            full = -(-seen.shape[0] // pack) * pack
+            seen = seen.index_select(0, torch.arange(full, device=seen.device) % seen.shape[0])
+        return seen.reshape(-1, pack * seen.shape[1], *seen.shape[2:])
+
+    def judged(self, packed: Tensor, label: Tensor | None = None) -> Tensor:
+        """The critic's scores of what it sees at once, in float32."""
+        scores: Tensor = self.critic(packed, label)
         return scores.to(torch.promote_types(scores.dtype, torch.float32))
+
+    def score(self, seen: Tensor, label: Tensor | None = None) -> Tensor:
+        """Scores (n,) of what is seen (n, ...), or (n / pack,)."""
+        return self.judged(self.packed(seen), label)
 
     def label_of(self, batch: Batch) -> Tensor | None:
         """The labels that both players are told; None where they are told of no classes."""
@@ -109,17 +128,21 @@ class Adversarial(Model, Samples, Draws, Judges):
 
     # scores for the losses
 
-    def duel(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Scores of the batch and of as many made examples, for the critic: no gradient reaches the generator."""
-        label = self.label_of(batch)
+    def views(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """What the critic sees of the batch, and of as many made examples: no gradient reaches the generator."""
         with torch.no_grad():
             made = self.seen(self.make(batch), batch)
-        self.count_(label)
-        real = self.seen(batch.x, batch)
+        self.count_(self.label_of(batch))
+        return self.seen(batch.x, batch), made
+
+    def duel(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Their scores, for the critic."""
+        label = self.label_of(batch)
+        real, made = (self.packed(x) for x in self.views(batch))
         if not self.joint:
-            return self.score(real, label), self.score(made, label)
+            return self.judged(real, label), self.judged(made, label)
         both = None if label is None else torch.cat([label, label])
-        real_scores, made_scores = self.score(torch.cat([real, made]), both).chunk(2)
+        real_scores, made_scores = self.judged(torch.cat([real, made]), both).chunk(2)
         return real_scores, made_scores
 
     def bout(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -128,9 +151,13 @@ class Adversarial(Model, Samples, Draws, Judges):
         made = self.seen(self.make(batch), batch)
         return self.score(self.seen(batch.x, batch), label), self.score(made, label)
 
-    def slopes(self, seen: Tensor, label: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Scores of what is seen, and the gradient of each at its own place (critics that mix no examples)."""
-        return scores_and_gradients(lambda x: self.score(x, label), seen)
+    def slopes(self, packed: Tensor, label: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Scores (n,) of what the critic sees at once, and the gradient of each at its own place (n, ...), in float32.
+
+        For critics that mix no examples.
+        """
+        scores, gradient = scores_and_gradients(lambda x: self.judged(x, label), packed)
+        return scores, gradient.to(scores.dtype)
 
     def terms(self, real: Tensor, made: Tensor) -> Logs:
         """What the history shows of the scores: their means, and how often a real example has the higher one."""
@@ -170,6 +197,4 @@ class Adversarial(Model, Samples, Draws, Judges):
         z = temperature * torch.randn(n, self.noise, device=self.batches.device)
         if not self.classes:
             return self.draw(z)
-        place = torch.rand(n, 1, device=z.device)
-        label = (place > self.class_shares.cumsum(0)[:-1]).sum(1)
-        return self.draw(z, label)
+        return self.draw(z, labels_by(self.class_shares, n))

@@ -38,6 +38,8 @@ class Spectral(nn.Module):
     @torch.no_grad()
     def iterate_(self) -> None:
         """One power iteration, in place."""
+        if self.weight.is_meta:  # a net that is built for its shapes alone
+            return
         matrix = self.weight.flatten(1)
         self.v.copy_(F.normalize(matrix.t() @ self.u, dim=0, eps=1e-12))
         self.u.copy_(F.normalize(matrix @ self.v, dim=0, eps=1e-12))
