@@ -21,6 +21,8 @@ SMALL_STEP = 2e7
 """Operations of a step below which a second thread costs more than it brings."""
 COMPILE_SECONDS = 60.0
 """Predicted eager seconds from which compiling (10 to 25 s when nothing is cached) is worth its wait."""
+COMPILE_CALLS = 600
+"""Kernel calls of a step up to which that holds; a compiler's time grows with them, 160 s were met at 1,800."""
 COMPILE_WITHIN = 600.0
 """The same where compiling is paid from a given time: it took 40 s of a run of two minutes, and halved its steps."""
 
@@ -111,6 +113,7 @@ def chosen(
         )
     if asked.compile == "auto":
         seconds, least = eager_seconds(costs, steps), COMPILE_WITHIN if within else COMPILE_SECONDS
+        least *= max(1.0, sum(cost.calls for cost in costs) / COMPILE_CALLS)
         out = replace(out, compile="on" if seconds >= least and asked.world == 1 else "off")
         why["compile"] = (
             f"about {seconds:.0f} s of eager steps predicted from {steps} steps; "

@@ -18,6 +18,7 @@ from torch import Tensor
 from elboroom.core.abilities import Draws
 from elboroom.core.model import Model
 from elboroom.core.spec import Spec
+from elboroom.drawing import standing
 from elboroom.engine.runtime import mix, seed_draws, seeded
 from elboroom.nn.truncated import truncated_normal
 from elboroom.sheets import Bytes, Sheet, colours, gap_of, grid, shown, stack, zoom
@@ -44,9 +45,10 @@ AT_ONCE = 500
 def draw(model: Draws, n: int, *, seed: int, limit: float = math.inf, label: Tensor | None = None) -> Tensor:
     """(n, *shape) in the model's space, from z whose numbers lie within `limit`; always the same for one seed.
 
-    Where the model has classes and none are asked for they come in turn.
+    Where the model has classes and none are asked for they come in turn. Batch statistics are those of such z.
     """
     device = device_of(model)
+    model = standing(model, limit) if math.isfinite(limit) else model
     parts = []
     with torch.no_grad(), seeded(0):
         for i, start in enumerate(range(0, n, AT_ONCE)):
