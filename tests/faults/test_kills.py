@@ -31,6 +31,9 @@ TINY = ("--layers", "2", "--heads", "2", "--width", "16", "--window", "32", "--b
 CELLS = ("--hidden", "16", "--batch-size", "8")
 CHARS = ("charnn", "tale.txt", "--steps", "30", "--window", "32", *CELLS)
 CLASSES = ("classifier", "waves.npz", "--kind", "sequences", "--steps", "30", *CELLS)
+PLAYERS = ("--steps", "24", "--batch-size", "16")
+CODES = ("vqvae", "digits", "--scale", "levels:16", "--steps", "30", "--codes", "16", "--width", "8", "--places", "4",
+         "--prior-layers", "1", "--prior-width", "64")  # fmt: skip
 SERIES = ("forecaster", "pump.csv", "--steps", "30", "--window", "24", "--horizon", "4", *CELLS)
 
 
@@ -134,6 +137,17 @@ def test_a_killed_run_ends_with_the_same_bits(
         SERIES,
         (*SERIES, "--cell", "peephole", "--layers", "2", "--dropout", "0.1"),
         (*SERIES, "--cell", "transformer"),
+        ("gan", "digits", *PLAYERS, "--pack", "2", "--norm", "batch"),
+        ("wgan", "digits", *PLAYERS, "--backbone", "mlp", "--hidden", "32", "--critic-steps", "3"),
+        ("wgan", "digits", *PLAYERS, "--backbone", "mlp", "--hidden", "32", "--lipschitz", "clip"),
+        ("dcgan", "digits", *PLAYERS, "--width", "4", "--augment", "diff"),
+        ("r3gan", "digits", *PLAYERS, "--backbone", "mlp", "--hidden", "32"),
+        ("sagan", "digits", *PLAYERS, "--width", "4"),
+        ("biggan", "digits", *PLAYERS, "--width", "4", "--shared", "8", "--latent", "16"),
+        ("aae", "digits", *PLAYERS, "--hidden", "32", "--encoder", "universal"),
+        ("factor_vae", "digits", *PLAYERS, "--hidden", "32"),
+        CODES,
+        (*CODES, "--quantizer", "scalars", "--compile", "on"),
     ],
     ids=" ".join,
 )
