@@ -216,7 +216,7 @@ def test_looking_at_the_device_less_often_changes_no_text(look_every: int) -> No
     tokenizer = Letters([*LETTERS, None])
     model = Table(tokenizer.size, spread=1.0)
     asked = Asked(tokens=18, n=9, stop=("ab", "e\n"), logprobs=2, sampling=Sampling(repetition_penalty=1.2))
-    texts = generation._texts(tokenizer, PROMPTS, asked)
+    texts = generation.begin(tokenizer, PROMPTS, asked)
     pieces = generation._pieces(model, tokenizer, texts, asked, look_every=look_every)
     found = {piece.row: piece.done for piece in pieces if piece.done}
     seldom = [found[row] for row in range(len(texts))]

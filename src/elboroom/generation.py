@@ -28,7 +28,23 @@ if TYPE_CHECKING:
     from elboroom.data.tokenizers import Tokenizer
     from elboroom.run import Run
 
-__all__ = ["Asked", "Generation", "Piece", "Token", "generate", "model_and_tokenizer", "opening", "stream"]
+__all__ = [
+    "NUMBERS",
+    "Asked",
+    "Drawn",
+    "Generation",
+    "Piece",
+    "Text",
+    "Token",
+    "begin",
+    "device_of",
+    "draw_tokens",
+    "generate",
+    "model_and_tokenizer",
+    "opening",
+    "prefill",
+    "stream",
+]
 
 ROWS = 64
 """Rows side by side; further ones follow after."""
@@ -155,8 +171,8 @@ def generate(
     )
     stops = (stop,) if isinstance(stop, str) else tuple(stop)
     asked = Asked(tokens=tokens, sampling=sampling, stop=stops, seed=seed, n=n, logprobs=logprobs)
-    texts = _texts(tokenizer, prompts, asked)
-    waiting = asked.stop or _device(model).type == "cpu"  # a look costs nothing there
+    texts = begin(tokenizer, prompts, asked)
+    waiting = asked.stop or device_of(model).type == "cpu"  # a look costs nothing there
     pieces = _pieces(model, tokenizer, texts, asked, look_every=1 if waiting else LOOK_EVERY)
     found = {piece.row: piece.done for piece in pieces if piece.done is not None}
     return [found[row] for row in range(len(texts))]
@@ -167,7 +183,7 @@ def stream(
 ) -> Iterator[Piece]:
     """The same texts as they come, piece by piece; wrong prompts are refused at once."""
     asked = Asked() if asked is None else asked
-    return _pieces(model, tokenizer, _texts(tokenizer, prompts, asked), asked, look_every=1)
+    return _pieces(model, tokenizer, begin(tokenizer, prompts, asked), asked, look_every=1)
 
 
 def model_and_tokenizer(run: Run) -> tuple[Continues, Tokenizer]:
@@ -194,7 +210,7 @@ def opening(tokenizer: Tokenizer) -> list[int]:
 # ---- on the host ------------------------------------------------------------------------------------------------
 
 
-class _Text:
+class Text:
     """One text in the making, as it is known outside the device."""
 
     def __init__(
@@ -234,7 +250,7 @@ class _Text:
         )
 
 
-def _texts(tokenizer: Tokenizer, prompts: str | Sequence[str], asked: Asked) -> list[_Text]:
+def begin(tokenizer: Tokenizer, prompts: str | Sequence[str], asked: Asked) -> list[Text]:
     """The rows, begun: samples of one prompt together."""
     every = [prompts] if isinstance(prompts, str) else list(prompts)
     if not every:
@@ -243,7 +259,7 @@ def _texts(tokenizer: Tokenizer, prompts: str | Sequence[str], asked: Asked) -> 
     stops = stop_bytes(asked.stop)
     begun = [(prompt, _encoded(tokenizer, prompt)) for prompt in every]
     rows = [(prompt, ids, seed) for prompt, ids in begun for seed in seeds]
-    return [_Text(row, tokenizer, prompt, ids, seed, stops) for row, (prompt, ids, seed) in enumerate(rows)]
+    return [Text(row, tokenizer, prompt, ids, seed, stops) for row, (prompt, ids, seed) in enumerate(rows)]
 
 
 def _encoded(tokenizer: Tokenizer, prompt: str) -> list[int]:
@@ -259,12 +275,12 @@ def _encoded(tokenizer: Tokenizer, prompt: str) -> list[int]:
 
 
 def _pieces(
-    model: Continues, tokenizer: Tokenizer, texts: list[_Text], asked: Asked, *, look_every: int
+    model: Continues, tokenizer: Tokenizer, texts: list[Text], asked: Asked, *, look_every: int
 ) -> Iterator[Piece]:
     """All rows to their ends. No `with` of torch's stands open at a yield: it would hold in the caller's code too."""
     for first in range(0, len(texts), ROWS):
         batch = _Batch(model, tokenizer, texts[first : first + ROWS], asked)
-        unseen: list[_Drawn] = []
+        unseen: list[Drawn] = []
         for step in range(asked.tokens):
             unseen.append(batch.step(step))
             last = step + 1 == asked.tokens
@@ -279,7 +295,7 @@ def _pieces(
                     break
 
 
-def _taken(text: _Text, drawn: Sequence[tuple[int, Token | None]], last: bool) -> Piece:
+def _taken(text: Text, drawn: Sequence[tuple[int, Token | None]], last: bool) -> Piece:
     """What some more tokens add to a text; those after its end are dropped."""
     gained = ""
     for token, logprob in drawn:
@@ -294,7 +310,7 @@ def _taken(text: _Text, drawn: Sequence[tuple[int, Token | None]], last: bool) -
 # ---- on the device ----------------------------------------------------------------------------------------------
 
 
-class _Drawn(NamedTuple):
+class Drawn(NamedTuple):
     """One step of R rows."""
 
     tokens: Tensor
@@ -327,11 +343,11 @@ class _Batch:
     """Rows that go on, on the model's device. The prompts have been read."""
 
     @torch.inference_mode()
-    def __init__(self, model: Continues, tokenizer: Tokenizer, texts: list[_Text], asked: Asked) -> None:
+    def __init__(self, model: Continues, tokenizer: Tokenizer, texts: list[Text], asked: Asked) -> None:
         self.model, self.texts, self.asked = model, texts, asked
-        self.device = _device(model)
+        self.device = device_of(model)
         prompts = [tuple(text.ids or opening(tokenizer)) for text in texts]
-        self.logits, self.memory = _prefill(model, prompts, tokenizer.size, self.device)
+        self.logits, self.memory = prefill(model, prompts, tokenizer.size, self.device)
         self.drawn = torch.empty(0)
         self.numbers = torch.empty(0)
         self.penalties: Tensor | None = None
@@ -341,27 +357,17 @@ class _Batch:
                 row[torch.tensor(text.ids, dtype=torch.int64, device=self.device)] = asked.sampling.repetition_penalty
 
     @torch.inference_mode()
-    def step(self, step: int) -> _Drawn:
+    def step(self, step: int) -> Drawn:
         """The next token of every row, once those before are read."""
         if step:
             read, self.memory = self.model.read(self.drawn[:, None], self.memory)
             self.logits = read[:, -1]
-        logits, sampling = self.logits, self.asked.sampling
-        highest = logits.amax(-1)
-        if self.penalties is not None:
-            logits = repetition_penalty(logits, self.penalties)
         if step % NUMBERS == 0:
             count = min(NUMBERS, self.asked.tokens - step)
             self.numbers = uniforms([text.numbers for text in self.texts], step, count).to(self.device)
-        self.drawn = choose(logits, sampling, self.numbers[:, step % NUMBERS])
-        if self.penalties is not None:
-            self.penalties.scatter_(1, self.drawn[:, None], sampling.repetition_penalty)
-        if not self.asked.logprobs:
-            return _Drawn(self.drawn, highest, None)
-        law = self.logits.double().log_softmax(-1)
-        values, ids = best(law, self.asked.logprobs)
-        values, order = torch.sort(values, dim=-1, descending=True, stable=True)
-        return _Drawn(self.drawn, highest, (law.gather(1, self.drawn[:, None])[:, 0], values, ids.gather(1, order)))
+        drawn = draw_tokens(self.logits, self.penalties, self.asked, self.numbers[:, step % NUMBERS])
+        self.drawn = drawn.tokens
+        return drawn
 
     def go_on(self, last: bool) -> bool:
         """Leave behind the rows that have ended; whether any is left."""
@@ -380,7 +386,22 @@ class _Batch:
         self.penalties = None if self.penalties is None else self.penalties[rows]
 
 
-def _prefill(
+def draw_tokens(logits: Tensor, penalties: Tensor | None, asked: Asked, numbers: Tensor) -> Drawn:
+    """One token for each row of logits (R, V), by numbers (R,); `penalties` (R, V), in place, count the new tokens."""
+    highest, sampling = logits.amax(-1), asked.sampling
+    law = logits if penalties is None else repetition_penalty(logits, penalties)
+    drawn = choose(law, sampling, numbers)
+    if penalties is not None:
+        penalties.scatter_(1, drawn[:, None], sampling.repetition_penalty)
+    if not asked.logprobs:
+        return Drawn(drawn, highest, None)
+    own = logits.double().log_softmax(-1)
+    values, ids = best(own, asked.logprobs)
+    values, order = torch.sort(values, dim=-1, descending=True, stable=True)
+    return Drawn(drawn, highest, (own.gather(1, drawn[:, None])[:, 0], values, ids.gather(1, order)))
+
+
+def prefill(
     model: Continues, prompts: list[tuple[int, ...]], vocabulary: int, device: torch.device
 ) -> tuple[Tensor, Memory]:
     """Read each different prompt once, those of one length together: logits (rows, V) of what follows, and memory."""
@@ -403,6 +424,6 @@ def _prefill(
     return torch.cat(logits)[rows.to(device)], joined
 
 
-def _device(model: Continues) -> torch.device:
+def device_of(model: Continues) -> torch.device:
     parts = model.parameters() if isinstance(model, nn.Module) else ()
     return next((p.device for p in parts), torch.device("cpu"))

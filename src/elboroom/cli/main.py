@@ -61,7 +61,8 @@ def _run(call: list[str]) -> int:
     answer = verb.run(args)
     if answer.note:
         console.say(f"elboroom: {answer.note}")
-    console.print_answer(console.document(answer.document) if "--json" in call else answer.text)
+    document = "" if answer.document is None else console.document(answer.document)
+    console.print_answer(document if "--json" in call else answer.text)
     return answer.code
 
 

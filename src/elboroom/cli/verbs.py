@@ -25,6 +25,7 @@ class Answer:
     """What a verb has to say on stdout: `document` with --json, else `text`."""
 
     document: Any
+    """None: there is nothing (more) to say."""
     text: str = ""
     code: int = 0
     note: str = ""
@@ -92,6 +93,11 @@ VERBS: dict[str, Listed] = {
         summary="examples from codes: a file of encode, or .npy/.csv",
         where="applying:Decode",
     ),
+    "impute": Listed(
+        usage="RUN DATA --out FILE [--observed FILE|A,B]",
+        summary="missing cells or columns filled in, each with a standard deviation",
+        where="imputing:Impute",
+    ),
     "generate": Listed(
         usage="RUN [--prompt TEXT ... | --prompt-file F] [--tokens N] [--temperature T] [--top-k K] [--top-p P] "
         "[--min-p P] [--repetition-penalty R] [--greedy] [--stop S ...] [--seed S] [-n N] [--logprobs] [--stream]",
@@ -128,7 +134,23 @@ VERBS: dict[str, Listed] = {
         summary="runs side by side on the same held-out data",
         where="judging:Compare",
     ),
+    "sweep": Listed(
+        usage="MODEL DATA --over FIELD=A,B,C [--over ...] [--seeds K] [--run DIR] [--stop-hopeless] [--or-resume] "
+        "[reading] [settings] [budget] [runtime]",
+        summary="a model over values of its settings and over seeds, small ones together in one pass",
+        where="sweeping:Sweep",
+    ),
     "report": Listed(usage="RUN [--out FILE.html]", summary="one self-contained HTML file", where="sharing:Report"),
+    "serve": Listed(
+        usage="RUN [--port P] [--token T] [--slots N] [--queue N] [--streams N]",
+        summary="HTTP for one run: completions, every verb it can, streams to be watched",
+        where="serving:Serve",
+    ),
+    "studio": Listed(
+        usage="[DIR] [--port P] [--no-browser]",
+        summary="a local page that lists, starts, watches and compares runs",
+        where="studio:Studio",
+    ),
     "export": Listed(
         usage="RUN --format onnx|torch|safetensors --out FILE",
         summary="the model for use elsewhere",
@@ -139,7 +161,7 @@ VERBS: dict[str, Listed] = {
     ),
 }
 
-PLANNED = ("impute", "sweep", "studio", "serve")
+PLANNED: tuple[str, ...] = ()
 
 
 def find(name: str) -> Listed:

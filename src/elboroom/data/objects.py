@@ -1,4 +1,5 @@
-"""Data given from memory: numpy, scipy sparse, torch, pandas, polars, AnnData, a torch Dataset, an (X, y) pair; texts.
+"""Data given from memory: numpy, scipy sparse, torch, pandas, polars, AnnData, a torch Dataset, an (X, y) pair; texts;
+a list of dicts, one a row.
 
 A library is recognised by the module of the object's class, so that none is imported to be told apart. Inputs are never
 changed.
@@ -66,6 +67,8 @@ def _found(source: Any, reading: Reading, white: float | None) -> Content | RawT
         return _frame(source, library)
     if isinstance(source, torch.utils.data.Dataset):
         return _dataset(source, reading, white)
+    if isinstance(source, list) and source and all(isinstance(row, dict) for row in source):
+        return _records(source)
     if isinstance(source, torch.Tensor | np.ndarray | list) or hasattr(source, "__array__"):
         return table_or_images(_plain(source), WHERE, reading, white)
     raise InputError(
@@ -126,6 +129,27 @@ def _frame(frame: Any, library: str) -> RawTable:
     if library == "pandas" and frame.index.dtype.kind == "O":
         identifiers[str(frame.index.name or "index")] = np.array([str(v) for v in frame.index], dtype=object)
     return RawTable(WHERE, names, numbers, text, identifiers=identifiers)
+
+
+def _records(rows: list[dict[Any, Any]]) -> RawTable:
+    """A list of dicts, one a row, cells by column: numbers, or texts; None, or a column left out, is missing."""
+    names = list(dict.fromkeys(str(name) for row in rows for name in row))
+    if not names:
+        raise InputError(f"{WHERE}: the rows have no columns")
+    numbers, text = np.full((len(rows), len(names)), np.nan), dict[int, Array]()
+    for slot, name in enumerate(names):
+        cells = [row.get(name) for row in rows]
+        texts = [i for i, cell in enumerate(cells) if isinstance(cell, str)]
+        lost = [i for i, cell in enumerate(cells) if not isinstance(cell, str | int | float | np.number | None)]
+        given = sum(cell is not None for cell in cells)
+        if lost or (texts and len(texts) < given):
+            i = lost[0] if lost else texts[0]
+            raise InputError(f"{WHERE}: row {i}, column {name!r}: {cells[i]!r} is not like the column's other cells")
+        if texts:
+            text[slot], numbers[:, slot] = np.array(cells, dtype=object), 0
+        else:
+            numbers[:, slot] = [np.nan if cell is None else float(cell) for cell in cells]
+    return RawTable(WHERE, names, numbers, text)
 
 
 def _column(column: Any, library: str) -> Array | None:
