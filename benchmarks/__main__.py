@@ -23,6 +23,7 @@ RECIPES = (
     "c4b_nab",
     "p1_autoencoder_epoch",
     "p2_vae_epoch",
+    "p3_sweep",
     "a1_autoencoder",
     "course_mlp",
     "d2_reverse",
@@ -43,10 +44,14 @@ RECIPES = (
     "c3_future",
     "p5_disentanglement",
     "a8_beta",
+    "a10_aae",
+    "a12_against_vae",
+    "a4_imputer",
     "a5_vae_bits",
     "p6_dcgan",
     "p7_penalty",
     "b3_segments",
+    "e4_serve_streams",
 )
 README = Path(__file__).parent / "README.md"
 MARKS = ("<!-- table: python -m benchmarks table -->\n", "<!-- end of table -->")

@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from elboroom import models
-    from elboroom.api import compare, datasets, detect, fit, measure
+    from elboroom.api import compare, datasets, detect, fit, measure, sweep
     from elboroom.attention import attend
     from elboroom.core.errors import ElboroomError, InputError, Stopped, Unable
     from elboroom.estimator import Estimator
@@ -24,6 +24,7 @@ _HOMES = {
     "compare": "elboroom.api",
     "detect": "elboroom.api",
     "measure": "elboroom.api",
+    "sweep": "elboroom.api",
     "attend": "elboroom.attention",
     "load": "elboroom.run",
     "Run": "elboroom.run",
@@ -49,6 +50,7 @@ __all__ = [
     "load",
     "measure",
     "models",
+    "sweep",
 ]
 
 

@@ -6,7 +6,7 @@ run = elbo.fit("vae", "digits", latent=8, epochs=20)
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from elboroom.core.errors import InputError, nearest
 from elboroom.data.reading import Reading
 from elboroom.run import Run, load
 
-__all__ = ["compare", "datasets", "detect", "fit", "measure"]
+__all__ = ["compare", "datasets", "detect", "fit", "measure", "sweep"]
 
 BUDGET = ("epochs", "steps", "minutes", "samples")
 RUNTIME = ("device", "precision", "compile", "threads", "seed", "save_every")
@@ -54,12 +54,51 @@ def fit(model: str, data: Any, **given: Any) -> Run:
     )
 
 
-def _said(model: str, data: Any, given: dict[str, Any]) -> str:
+def _said(model: str, data: Any, given: dict[str, Any], verb: str = "fit") -> str:
     """The call, as it can be typed again; what has no short text is named by its type."""
-    short = (str, int, float, bool, tuple, list, type(None))
+    short = (str, int, float, bool, tuple, list, dict, type(None))
     shown = [f"{k}={v!r}" if isinstance(v, short) else f"{k}={type(v).__name__}" for k, v in given.items()]
     what = repr(str(data)) if isinstance(data, str | Path) else type(data).__name__
-    return f"elbo.fit({', '.join([repr(model), what, *shown])})"
+    return f"elbo.{verb}({', '.join([repr(model), what, *shown])})"
+
+
+def sweep(
+    model: str,
+    data: Any,
+    *,
+    over: Mapping[str, Sequence[Any]] | None = None,
+    seeds: int = 1,
+    stop_hopeless: bool = False,
+    **given: Any,
+) -> Any:
+    """Every combination of the values in `over`, each with `seeds` seeds: elboroom.sweeping.Sweep with runs and table.
+
+    Other keywords are those of `fit`, but for minutes= and networks of your own. Members that fail are named in the
+    answer. Raises InputError, Unable, or Stopped after a signal.
+    """
+    from elboroom.sweeping import sweep as carry_out
+
+    fields = {f.name for f in registry.entry(model).fields}
+    reading = {f.name for f in dataclasses.fields(Reading)}
+    own = {"run", "preset", "force", "or_resume", "progress"}
+    known = {*fields, *reading, *BUDGET, *RUNTIME, *own, "over", "seeds", "stop_hopeless"}
+    for name in given:
+        if name not in known:
+            raise InputError(f"{model} has no setting {name!r}{nearest(name, known)}; elbo.models() lists settings")
+    read: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items() if k in reading}
+    alone = {k: v for k, v in given.items() if k not in own or k == "preset"}
+    return carry_out(
+        model,
+        data,
+        over=over,
+        seeds=seeds,
+        stop_hopeless=stop_hopeless,
+        reading=Reading(**read),
+        settings={k: v for k, v in given.items() if k in fields},
+        repeats=lambda member: _said(model, data, {**alone, **member.over, "seed": member.seed}),
+        command=_said(model, data, {"over": dict(over or {}), "seeds": seeds, **given}, "sweep"),
+        **{k: v for k, v in given.items() if k in {*BUDGET, *RUNTIME, *own}},
+    )
 
 
 def compare(runs: Sequence[Run | str | Path], data: Any = None) -> Any:

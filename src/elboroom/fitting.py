@@ -26,7 +26,7 @@ from elboroom.request import Request
 from elboroom.run import Run, load
 from elboroom.training import Event, Training, configured, stop_signals
 
-__all__ = ["fit", "resume", "same_data"]
+__all__ = ["SPLIT_SEED", "ended", "fit", "resume", "same_data"]
 
 SPLIT_SEED = 0
 """Splits do not follow the run's seed: runs over several seeds are measured on the same held-out rows."""
@@ -162,26 +162,26 @@ def _carry_through(training: Training, save_every: float, samples: int, progress
             if folder is not None:
                 finish(training, progress)
     except Stopped as stopped:
-        _ended(training, stopped.state, str(stopped))
+        ended(training, stopped.state, str(stopped))
         raise
     except (MemoryError, torch.OutOfMemoryError) as error:
         batch = meta["budget"]["batch_size"]
         message = f"out of memory at step {training.done:,} with batches of {batch}; try a smaller --batch-size"
-        _ended(training, "failed", message)
+        ended(training, "failed", message)
         raise Stopped(message) from error
     except OSError as error:
         where, what = error.filename or meta["name"], error.strerror or error
         message = f"{where}: {what}; free space or mend it, then: elboroom resume {meta['name']}"
-        _ended(training, "failed", message)
+        ended(training, "failed", message)
         raise Stopped(message) from error
     except (ElboroomError, KeyboardInterrupt):
         raise
     except Exception as error:
-        _ended(training, "failed", f"{type(error).__name__}: {error}")
+        ended(training, "failed", f"{type(error).__name__}: {error}")
         raise
 
 
-def _ended(training: Training, how: str, why: str) -> None:
+def ended(training: Training, how: str, why: str) -> None:
     """Write how a run ended early, if the disk still takes it."""
     meta, folder = training.meta, training.folder
     if folder is None:

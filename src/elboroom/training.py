@@ -26,6 +26,7 @@ from elboroom.core.model import Model
 from elboroom.core.phase import Phase
 from elboroom.data.source import Dataset
 from elboroom.data.stream import Stream, in_order
+from elboroom.engine.memory import forget_peak
 from elboroom.engine.probe import Cost, cost_of
 from elboroom.engine.programs import Compiled, Eager, Program, Shared
 from elboroom.engine.runtime import configure, find_device, mix, seed_draws
@@ -77,6 +78,7 @@ class Training:
         self.watch: QualityWatch | None = None
         self.done = 0
         self.earlier_s = 0.0
+        forget_peak(self.device)
         self.began = time.monotonic()
         self.saved_at = time.monotonic()
 
@@ -99,7 +101,7 @@ class Training:
         raw, t = self.stream.rows(0), self.progress_tensor()
         self.model.train()
         if runtime["compile"] == "on" and runtime["world"] == 1:
-            self.progress({"kind": "phase", "message": "compiling, 10 to 25 s the first time"})
+            self.progress({"kind": "phase", "message": "compiling, 10 to 25 s for most nets"})
         for phase, cost in zip(self.phases, costs, strict=True):
             if runtime["world"] > 1:
                 program: Program = Shared(self.losses, phase, cost.logs, runtime["precision"], raw, t)
@@ -145,12 +147,9 @@ class Training:
         self.checkpoints().save(self.done, tensors, info)
         self.saved_at = time.monotonic()
 
-    def restore(self, most: int | None = None) -> None:
-        """Take up the newest good state, of step `most` at the latest where it is given.
-
-        In a process that has no folder this is not called: see `share`.
-        """
-        step, tensors, info = self.checkpoints().newest(most)
+    def restore(self) -> None:
+        """Take up the newest good state. In a process that has no folder this is not called: see `share`."""
+        step, tensors, info = self.checkpoints().newest()
         for warning in self.checkpoints().warnings:
             self.progress({"kind": "warning", "message": warning})
             if self.folder is not None:
@@ -323,7 +322,7 @@ class Training:
         loss, logs = phase.loss(batch, t)
         grads = torch.autograd.grad(loss, list(phase.params), materialize_grads=True)
         names = {id(p): n for n, p in self.model.named_parameters()}
-        said = [f"the loss of phase {phase.name!r} is {float(loss)}"] if not torch.isfinite(loss) else []
+        said = [f"the loss of phase {phase.name!r} is {float(loss.detach())}"] if not torch.isfinite(loss) else []
         bad_term = next((n for n, v in logs.items() if not torch.isfinite(v)), "")
         said += [f"first in its term {bad_term}"] if bad_term else []
         bad = next((names[id(p)] for p, g in zip(phase.params, grads, strict=True) if not torch.isfinite(g).all()), "")

@@ -347,7 +347,7 @@ def _process(*words: str) -> subprocess.CompletedProcess[str]:
     [
         (["fit", "vae", "digits", "--latnt", "3"], 2),
         (["fit", "vae", "nowhere.csv"], 2),
-        (["sweep", "x.csv"], 3),
+        (["fit", "charnn", "digits"], 3),
     ],
 )
 def test_a_process_ends_with_the_code_and_one_line(words: list[str], code: int) -> None:

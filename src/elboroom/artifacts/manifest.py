@@ -147,6 +147,12 @@ class Checkpoints:
         files.fsync_folder(self.folder)
         self.warnings.append(f"the state in {path} is damaged ({why}); it was set aside as {target.name}")
 
+    def forget_after(self, step: int) -> None:
+        """Remove the states of later steps, for who goes back to `step` and walks on from there."""
+        for later, _, path in self._saved():
+            if later > step:
+                files.remove_tree(path)
+
     def clean(self) -> None:
         """Remove what killed processes left half-written or half-deleted."""
         files.remove_litter(self.folder)

@@ -21,7 +21,7 @@ from elboroom.cli.verbs import VERBS, Answer, Verb
 from elboroom.core import registry
 from elboroom.core.errors import InputError, Stopped, nearest
 
-__all__ = ["Fit", "Resume"]
+__all__ = ["Fit", "Resume", "model_in"]
 
 _SEVERAL = (
     "Several processes: torchrun --nproc-per-node N --max-restarts R -m elboroom -- fit ... --or-resume "
@@ -36,7 +36,7 @@ class Fit(Verb):
     def flags(self, parser: Parser, words: list[str]) -> None:
         self.words = words
         _declare(parser)
-        name = _model_in(words, parser)
+        name = model_in(words, parser)
         parser.epilog = _SEVERAL
         if name:
             flags.add_settings(parser, registry.entry(name))
@@ -146,7 +146,7 @@ def _given(words: list[str], entry: registry.Entry) -> dict[str, Any]:
     return vars(parser.read(words))
 
 
-def _model_in(words: list[str], parser: Parser) -> str:
+def model_in(words: list[str], parser: Parser) -> str:
     """The first argument that is neither a flag nor a flag's value; "" where there is none."""
     known = parser.options()
     skip = False

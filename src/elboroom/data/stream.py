@@ -41,6 +41,7 @@ class Stream:
         self._slice = slice(rank * share, (rank + 1) * share)
         self._generator = torch.Generator()
         self._epoch = -1
+        self._order = torch.empty(0)
         self._batches: tuple[Tensor, ...] = ()
 
     def rows(self, step: int) -> dict[str, Tensor]:
@@ -54,7 +55,8 @@ class Stream:
         # drawn on the CPU, so that the order is the same on every device
         order = torch.randperm(len(self.data), generator=self._generator.manual_seed(mix(self.seed, epoch)))
         order = order.to(self.data.device)[: self.examples].view(self.steps_per_epoch, self.batch_size)
-        self._batches = order[:, self._slice].unbind(0)
+        self._order = order[:, self._slice]
+        self._batches = self._order.unbind(0)
         self._data = self.data.epoch(mix(self.seed, epoch, "cut"))
         self._epoch = epoch
 
@@ -81,13 +83,14 @@ class Streams:
         return {name: x.unflatten(0, (len(self.streams), -1)) for name, x in taken.items()}
 
     def _shuffle(self, epoch: int) -> None:
-        for stream in self.streams:
+        by_seed = {stream.seed: stream for stream in self.streams}
+        for stream in by_seed.values():
             if stream._epoch != epoch:
                 stream._shuffle(epoch)
         # a text is cut anew each epoch, elsewhere by each seed: then the rows are not the same ones
-        same = all(stream._data is stream.data for stream in self.streams)
-        batches = torch.stack([torch.stack(stream._batches) for stream in self.streams], 1)
-        self._batches = batches.flatten(1).unbind(0) if same else ()
+        same = all(stream._data is stream.data for stream in by_seed.values())
+        orders = torch.stack([by_seed[stream.seed]._order for stream in self.streams], 1)
+        self._batches = orders.flatten(1).unbind(0) if same else ()
         self._epoch = epoch
 
 

@@ -32,7 +32,7 @@ from elboroom.engine.trace import (
     trace,
 )
 
-__all__ = ["Compiled", "Eager", "Program", "Shared"]
+__all__ = ["Compiled", "Eager", "Program", "Shared", "flat_step"]
 
 Raw = dict[str, Tensor]
 
@@ -80,17 +80,17 @@ class Eager(Program):
         super().__init__(losses, phase, logs, precision)
         self._detached = [p.detach() for p in self.params]
         self._one = torch.ones_like(self.bad)
-        self._overlapping: list[int] | None = None
+        self._strided: list[int] | None = None
 
     def __call__(self, raw: Raw, t: Tensor) -> None:
         with casting(self.precision, t.device):
             loss, logs = self.phase.loss(self.losses.transform(raw), t)
         grads = list(torch.autograd.grad(loss, self.params, materialize_grads=True))
         with torch.no_grad():
-            if self._overlapping is None:  # an expanded gradient cannot be checked in place; which ones never changes
-                self._overlapping = [i for i, g in enumerate(grads) if torch._debug_has_internal_overlap(g)]
-            for i in self._overlapping:
-                grads[i] = grads[i].contiguous()
+            if self._strided is None:  # the kernels take memory as it lies; which gradients lie otherwise never changes
+                self._strided = [i for i, g in enumerate(grads) if g.stride() != self.params[i].stride()]
+            for i in self._strided:
+                grads[i] = torch.empty_like(self._detached[i]).copy_(grads[i])
             torch._amp_foreach_non_finite_check_and_unscale_(grads, self.bad, self._one)
             loss = loss.detach()
             ok = torch.isfinite(loss).logical_and_(self.bad == 0)
@@ -102,7 +102,7 @@ class Eager(Program):
             self.totals.add_(torch.stack([loss, *said, self._one.to(loss.dtype)]))
 
 
-def _flat_step(
+def flat_step(
     losses: Losses, phase: Phase, names: Names, slots: Slots, raw_keys: tuple[str, ...], precision: str
 ) -> Callable[..., Any]:
     """The whole step as a function of flat tensors: train, rest, slots, totals, bad, raw, t."""
@@ -163,7 +163,7 @@ class Compiled(Program):
         self._keys = tuple(raw)
         self._fixed = [tensors[n].detach() for n in (*names.train, *names.rest)]
         self._fixed += [x for held in self.slots.values() for x in held] + [self.totals, self.bad]
-        step = _flat_step(losses, phase, names, self.slots, self._keys, precision)
+        step = flat_step(losses, phase, names, self.slots, self._keys, precision)
         with torch.no_grad():
             self.graph: Graph = trace(step, [*self._fixed, *raw.values(), t])
             self._run, self.entry = inductor(self.graph)

@@ -188,7 +188,10 @@ class Draw:
     def __call__(self, rows: int | None, device: torch.device) -> Tensor:
         """The draw, with its first axis made `rows` long where `rows` is given."""
         shape = self.shape if rows is None else (rows, *self.shape[1:])
-        out = torch.empty(shape, dtype=self.dtype, device=device)
+        return self.fill_(torch.empty(shape, dtype=self.dtype, device=device))
+
+    def fill_(self, out: Tensor) -> Tensor:
+        """The draw, into `out`."""
         if self.target in {"randn", "randn_like"}:
             return out.normal_()
         if self.target in {"rand", "rand_like"}:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-__all__ = ["build", "compare_html", "write"]
+__all__ = ["build", "compare_html", "sweep_html", "write"]
 
 
 def build(run: Path | str) -> str:
@@ -29,3 +29,10 @@ def compare_html(table: dict[str, Any]) -> str:
     from .comparison import comparison_html
 
     return comparison_html(table)
+
+
+def sweep_html(folder: Path | str) -> str:
+    """The page of a sweep: measures over each setting with intervals over seeds, and all members."""
+    from .sweep import sweep_html as html
+
+    return html(Path(folder))
