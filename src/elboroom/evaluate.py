@@ -18,13 +18,14 @@ from torch import Tensor, nn
 
 from elboroom.baselines.pca import PCA, rows_for_pca
 from elboroom.baselines.pixels import Independent
-from elboroom.core.abilities import Bounds, Classifies, Continues, Decodes, Encodes, Forecasts, Quantizes
+from elboroom.core.abilities import Bounds, Classifies, Continues, Decodes, Encodes, Forecasts, Imputes, Quantizes
 from elboroom.core.batch import Batch
 from elboroom.core.errors import InputError
 from elboroom.core.model import Model
 from elboroom.core.spec import Spec
 from elboroom.data.stream import in_order
 from elboroom.engine.runtime import mix, seed_draws, seeded
+from elboroom.evaluate_codes import evaluate_codes
 from elboroom.evaluate_samples import evaluate_samples
 from elboroom.metrics import reconstruction
 from elboroom.metrics.likelihood import gaussian_rate, importance_bounds, sample_grid
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from elboroom.data.rows import Rows
     from elboroom.data.source import Dataset
     from elboroom.data.transforms import Transform
+    from elboroom.evaluate_imputation import Filled
 
 __all__ = ["Evaluation", "Reader", "evaluate", "held_out"]
 
@@ -57,6 +59,8 @@ class Evaluation:
     codes: dict[str, NDArray[Any]] = field(default_factory=dict)
     samples: dict[str, NDArray[Any]] = field(default_factory=dict)
     """Of a model that samples: what pictures are made of; see evaluate_samples."""
+    matched: dict[str, NDArray[Any]] = field(default_factory=dict)
+    """Of codes of two numbers: draws of q(z) and of the law they shall follow."""
     block: int = 1
     """So many neighbouring rows of `per_example` err together, and are one of the sample only together."""
 
@@ -98,20 +102,8 @@ def evaluate(
     """
     if samples < 0:
         raise InputError(f"--samples {samples}: the number of draws is 1 or more")
-    if isinstance(model, Continues):
-        from elboroom.evaluate_text import evaluate_text
-
-        return evaluate_text(model, transform, spec, dataset, part=part, train=train, seed=seed, baselines=baselines)
-    if isinstance(model, Classifies):
-        from elboroom.evaluate_sequences import evaluate_sequences
-
-        return evaluate_sequences(
-            model, transform, spec, dataset, part=part, train=train, seed=seed, baselines=baselines
-        )
-    if isinstance(model, Forecasts):
-        from elboroom.evaluate_series import evaluate_series
-
-        return evaluate_series(model, transform, dataset, part=part, seed=seed, baselines=baselines)
+    if isinstance(model, Continues | Classifies | Forecasts):
+        return _in_order(model, transform, spec, dataset, part, train, seed, baselines)
     name = held_out(dataset, part)
     reader = Reader(dataset.parts[name], transform, model, seed)
     train = (dataset.parts.get("train") if train is None else train) if baselines else None
@@ -123,18 +115,57 @@ def evaluate(
             found = _first_pass(model, spec, transform, reader, simple, batch_size)
             if isinstance(model, Bounds):
                 _second_pass(model, reader, found, samples)
+            matched, draws = evaluate_codes(model, reader, seed)
             made = evaluate_samples(model, dataset, part=name, seed=seed, most=compared, references=baselines)
+            told = _told(model, transform, spec, dataset, name, train, seed)
     finally:
         model.train(was_training)
     found.split, found.factor_names = name, tuple(factor for factor, _ in dataset.factors)
     measures, details = summarise(found, seed=seed)
     return Evaluation(
-        metrics={key: measure.to_json() for key, measure in (measures | made.measures).items()},
-        details=details | ({"quality": made.details} if made.details else {}),
-        per_example=found.per_example(),
+        metrics={key: measure.to_json() for key, measure in (measures | made.measures | told.measures).items()},
+        details=details
+        | ({"matching": matched} if matched else {})
+        | ({"quality": made.details} if made.details else {})
+        | told.details,
+        per_example=found.per_example() | told.per_example,
         codes=_codes(found, reader, seed),
         samples=made.arrays,
+        matched=draws,
     )
+
+
+def _in_order(
+    model: Continues | Classifies | Forecasts, transform: Transform, spec: Spec, dataset: Dataset, part: str,
+    train: Rows | None, seed: int, baselines: bool,
+) -> Evaluation:  # fmt: skip
+    """Texts, sequences and series have measures of their own."""
+    assert isinstance(model, Model)
+    if isinstance(model, Continues):
+        from elboroom.evaluate_text import evaluate_text
+
+        return evaluate_text(model, transform, spec, dataset, part=part, train=train, seed=seed, baselines=baselines)
+    if isinstance(model, Classifies):
+        from elboroom.evaluate_sequences import evaluate_sequences
+
+        return evaluate_sequences(
+            model, transform, spec, dataset, part=part, train=train, seed=seed, baselines=baselines
+        )
+    from elboroom.evaluate_series import evaluate_series
+
+    return evaluate_series(model, transform, dataset, part=part, seed=seed, baselines=baselines)
+
+
+def _told(
+    model: Model, transform: Transform, spec: Spec, dataset: Dataset, part: str, train: Rows | None, seed: int
+) -> Filled:
+    """What is found of missing cells. A model with a code is asked only where columns are named as always known: else
+    r2 and mae are those of its reconstruction."""
+    from elboroom.evaluate_imputation import Filled, evaluate_imputation
+
+    if not isinstance(model, Imputes) or (isinstance(model, Encodes) and not spec.observed):
+        return Filled()
+    return evaluate_imputation(model, transform, spec, dataset, part=part, train=train, seed=seed)
 
 
 class Reader:

@@ -17,10 +17,13 @@ from elboroom import card, diagnose
 from elboroom.artifacts import files
 from elboroom.artifacts.run import RunFolder
 from elboroom.artifacts.tensors import save_tensors
+from elboroom.code_sheets import code_sheets
 from elboroom.core.abilities import Attends, Continues
 from elboroom.data.text import TextTransform
+from elboroom.engine.memory import peak_bytes
 from elboroom.evaluate import Evaluation, evaluate, held_out
 from elboroom.horizon import memory
+from elboroom.imputation import calibrate
 from elboroom.inspect import manifold
 from elboroom.inspect_text import attention_arrays, excerpt
 from elboroom.pace import is_round
@@ -42,9 +45,13 @@ def finish(training: Training, progress: Callable[[Event], None]) -> None:
     folder, meta, model = training.folder, training.meta, training.model
     if folder is None:
         return
+    meta["peak_bytes"] = max(meta.get("peak_bytes", 0), peak_bytes(training.device))
     if training.kept:
         model.load_state_dict(training.kept)
     spec, transform = training.dataset.spec, training.dataset.transform
+    aside = training.dataset.parts.get("valid")
+    if aside is not None and len(aside):
+        calibrate(model, transform, spec, aside, seed=training.seed)
     progress({"kind": "phase", "message": "writing weights, measuring on held-out data"})
     meta["weights_sha256"] = write_weights(folder, model, transform)
     found = evaluate(model, transform, spec, training.dataset, samples=meta["budget"]["samples"], seed=training.seed)
@@ -60,6 +67,8 @@ def finish(training: Training, progress: Callable[[Event], None]) -> None:
     z = found.codes.get("z")
     if z is not None and z.shape[1] == 2 and spec.kind == "images":
         _picture(folder, "manifold.png", manifold(model, spec, codes=z).sheet())
+    for name, sheet in code_sheets(model, transform, spec, rows, seed=training.seed, split=part).items():
+        _picture(folder, name, sheet)
     for name, content in sample_media(model, spec, found.samples, seed=training.seed).items():
         files.write_bytes(folder.media(name), content.png() if isinstance(content, Sheet) else _npz(content))
     if isinstance(model, Continues):
@@ -127,6 +136,8 @@ def write_evaluation(folder: RunFolder, found: Evaluation) -> None:
     files.write_bytes(folder.path / "per_example.npz", _npz(found.per_example))
     if found.codes:
         files.write_bytes(folder.media("codes.npz"), _npz(found.codes))
+    if found.matched:
+        files.write_bytes(folder.media("matching.npz"), _npz(found.matched))
     columns = found.details.get("columns")
     if columns:
         files.write_text(folder.media("reconstruction.json"), json.dumps(columns))

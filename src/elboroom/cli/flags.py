@@ -28,6 +28,7 @@ __all__ = [
     "add_runtime",
     "add_settings",
     "kind_of",
+    "names_or_file",
     "reading",
     "runtime",
     "setting_flag",
@@ -62,7 +63,7 @@ def add_reading(parser: Parser) -> None:
     add("--label", metavar="COLUMN", help="the column that holds classes")
     add("--time", metavar="COLUMN", help="the column that holds times")
     add("--columns", type=comma_list, metavar="A,B", help="only these columns; text: the one that holds it")
-    add("--observed", type=_names_or_file, metavar="FILE|A,B", help="columns that are measured")
+    add("--observed", type=names_or_file, metavar="FILE|A,B", help="columns that are measured")
     add("--group-by", metavar="COLUMN", help="rows of one group stay in one part")
     add("--train-until", metavar="TIME|ROW|FRACTION", help="train on what lies before")
     add("--split", type=split_shares, metavar="TRAIN,VALID,TEST", help="shares or counts (default .8,.1,.1)")
@@ -183,7 +184,7 @@ def _device(text: str) -> str:
     return text
 
 
-def _names_or_file(text: str) -> tuple[str, ...]:
+def names_or_file(text: str) -> tuple[str, ...]:
     path = Path(text)
     if not path.is_file():
         return comma_list(text)

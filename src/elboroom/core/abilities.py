@@ -143,6 +143,9 @@ class Decodes(ABC):
 class Assumes(ABC):
     """Says of what law the codes of all examples together shall be."""
 
+    law: str
+    """Its name, as a reader knows it; N(0, I) is always written so."""
+
     @abstractmethod
     def prior(self, n: int) -> Tensor:
         """(n, latent): draws of p(z)."""

@@ -48,7 +48,10 @@ def conform_table(raw: RawTable, spec: Spec, *, named: bool, label: str, apart: 
         places = [slots.get(c.name) for c in spec.columns]
         _told(raw.where, spec, names, places, aside, problems, masking=masking or spec.masked)
     else:
-        free = [i for i, name in enumerate(names) if name not in aside]
+        free: list[int | None] = [i for i, name in enumerate(names) if name not in aside]
+        if masking and spec.observed and len(free) == len(spec.observed):
+            # the columns that are always known, and nothing else
+            free = [dict(zip(spec.observed, free, strict=True)).get(i) for i in range(len(spec.columns))]
         if len(free) != len(spec.columns):
             raise InputError(f"{raw.where}: has {len(free)} columns and the run was trained on {len(spec.columns)}")
         places = [*free]

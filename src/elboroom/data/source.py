@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from elboroom.core.errors import InputError, Unable, nearest
-from elboroom.core.spec import Spec
+from elboroom.core.spec import Column, Spec
 
 from . import catalog
 from .columns import RawTable, assemble
@@ -363,8 +363,20 @@ def _described(content: Content, reading: Reading, train: Array) -> tuple[Spec, 
         columns=columns,
         classes=content.classes,
         masked=content.masked,
+        observed=_observed(columns, reading.observed),
     )
     return spec, transform, problems
+
+
+def _observed(columns: tuple[Column, ...], named: tuple[str, ...]) -> tuple[int, ...]:
+    """Places of the columns that --observed names."""
+    places = {column.name: i for i, column in enumerate(columns)}
+    for name in named:
+        if name not in places:
+            raise InputError(f"--observed {name}: there is no such column{nearest(name, places)}")
+    if named and len(set(named)) == len(columns):
+        raise InputError(f"--observed names all {len(columns)} columns: there is none left to tell from them")
+    return tuple(sorted({places[name] for name in named}))
 
 
 def _flat_images(content: Content) -> list[str]:

@@ -43,6 +43,7 @@ class BetaVAE(Variational):
     config: Config
 
     def loss(self, batch: Batch, t: Tensor) -> tuple[Tensor, Logs]:
+        """-E log p(x given z) + beta |KL(q(z given x) || N(0, I)) - capacity t|, z drawn of q, nats per example."""
         q = self.encode(batch)
         p = self.decode(q.rsample())
         distortion = -p.log_prob(batch.x, batch.observed).mean()  # nats per example

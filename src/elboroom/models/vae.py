@@ -42,6 +42,7 @@ class VAE(Variational):
     }
 
     def loss(self, batch: Batch, t: Tensor) -> tuple[Tensor, Logs]:
+        """-E log p(x given z) + KL(q(z given x) || N(0, I)), z drawn of q, nats per example."""
         q = self.encode(batch)
         p = self.decode(q.rsample())
         distortion = -p.log_prob(batch.x, batch.observed).mean()  # nats per example

@@ -43,6 +43,9 @@ class Poisson(Independent):
     def expected(self) -> Tensor:
         return self.log_rate.exp()
 
+    def deviations(self) -> Tensor:
+        return (0.5 * self.log_rate).exp()
+
     def draw(self) -> Tensor:
         return torch.poisson(self.expected())
 
@@ -74,6 +77,10 @@ class NegativeBinomial(Independent):
 
     def expected(self) -> Tensor:
         return self.log_mean.exp()
+
+    def deviations(self) -> Tensor:
+        mean = self.expected()
+        return (mean + mean.square() / self.log_dispersion.exp()).sqrt()
 
     def draw(self) -> Tensor:
         r = self.log_dispersion.exp().expand_as(self.log_mean)

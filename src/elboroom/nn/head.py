@@ -33,7 +33,7 @@ class Head(nn.Module, ABC):
 
 
 class Independent(ABC):
-    """An Outcome whose values are independent. A law adds three formulas on rows (..., size)."""
+    """An Outcome whose values are independent. A law adds four formulas on rows (..., size)."""
 
     shape: tuple[int, ...]
     """Of one example."""
@@ -41,6 +41,10 @@ class Independent(ABC):
     @abstractmethod
     def expected(self) -> Tensor:
         """(..., size): E[x]."""
+
+    @abstractmethod
+    def deviations(self) -> Tensor:
+        """(..., size): the standard deviation of each value of x."""
 
     @abstractmethod
     def draw(self) -> Tensor:
@@ -54,6 +58,11 @@ class Independent(ABC):
     def mean(self) -> Tensor:
         """(..., *shape): the expected x."""
         return self._shaped(self.expected())
+
+    @property
+    def sd(self) -> Tensor:
+        """(..., *shape): the standard deviation of each value."""
+        return self._shaped(self.deviations())
 
     def sample(self) -> Tensor:
         """(..., *shape): a draw of x."""

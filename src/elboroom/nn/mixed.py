@@ -33,6 +33,11 @@ class Categories(Independent):
         """The most probable category of each column: categories have no mean."""
         return self._largest(self.logits)
 
+    def deviations(self) -> Tensor:
+        """Names have no distance: the probability of any other category than the one expected."""
+        p = self.head.log_softmax(self.logits).exp()
+        return 1 - torch.stack([part.amax(-1) for part in torch.split(p, self.head.sizes, -1)], -1)
+
     def draw(self) -> Tensor:
         return self._largest(self.logits + gumbel_like(self.logits))
 
@@ -90,6 +95,11 @@ class Mixed:
     def mean(self) -> Tensor:
         """Expected x; of a binary column the probability of 1, of a categorical one the most probable category."""
         return torch.cat([law.mean for law in self.laws], -1).index_select(-1, self.back)
+
+    @property
+    def sd(self) -> Tensor:
+        """Standard deviation of each column; of a categorical one the probability that another category is right."""
+        return torch.cat([law.sd for law in self.laws], -1).index_select(-1, self.back)
 
     def sample(self) -> Tensor:
         return torch.cat([law.sample() for law in self.laws], -1).index_select(-1, self.back)

@@ -49,6 +49,10 @@ class Bernoulli(Independent):
     def expected(self) -> Tensor:
         return self.logits.sigmoid()
 
+    def deviations(self) -> Tensor:
+        p = self.expected()
+        return (p * (1 - p)).sqrt()
+
     def draw(self) -> Tensor:
         p = self.expected()
         return (torch.rand_like(p) < p).to(p.dtype)
@@ -81,8 +85,14 @@ class Categorical(Independent):
     shape: tuple[int, ...]
 
     def expected(self) -> Tensor:
+        return self._moment(1)
+
+    def deviations(self) -> Tensor:
+        return (self._moment(2) - self._moment(1).square()).clamp_min(0).sqrt()
+
+    def _moment(self, power: int) -> Tensor:
         p = self.logits.softmax(-2)
-        return (p * torch.arange(p.shape[-2], dtype=p.dtype, device=p.device)[:, None]).sum(-2)
+        return (p * torch.arange(p.shape[-2], dtype=p.dtype, device=p.device)[:, None] ** power).sum(-2)
 
     def draw(self) -> Tensor:
         return (self.logits + gumbel_like(self.logits)).argmax(-2).to(self.logits.dtype)
@@ -122,6 +132,10 @@ class Logistic(Independent):
         for some in torch.split(edges, 16):
             total = total + ((self.location[..., None] - some) / self.scale[..., None]).sigmoid().sum(-1)
         return total
+
+    def deviations(self) -> Tensor:
+        """Of the variable before it is rounded and held within the levels."""
+        return math.pi / math.sqrt(3) * self.scale.expand_as(self.location)
 
     def draw(self) -> Tensor:
         u = torch.rand_like(self.scale).clamp(1e-7, 1 - 1e-7)
@@ -165,6 +179,9 @@ class Gaussian(Independent):
 
     def expected(self) -> Tensor:
         return self.location
+
+    def deviations(self) -> Tensor:
+        return self.stddev.expand_as(self.location)
 
     def draw(self) -> Tensor:
         return self.location + self.stddev * torch.randn_like(self.location)

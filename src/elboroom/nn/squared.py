@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from elboroom.core.spec import Spec
@@ -28,6 +29,9 @@ class Squared(Independent):
 
     def expected(self) -> Tensor:
         return self.point
+
+    def deviations(self) -> Tensor:
+        return torch.ones_like(self.point)
 
     def draw(self) -> Tensor:
         return self.point

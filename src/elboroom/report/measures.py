@@ -11,6 +11,7 @@ from markupsafe import Markup
 from .contents import Contents, entries
 from .figures import Dot, mark, mark_axis
 from .layout import Cell, Figure, Section, Table, csv_uri, measured, named
+from .names import shown_name
 from .numbers import beside, decimals_for, parts, written
 from .plots import Axis
 from .quality import QUALITY, extractor_phrase
@@ -21,6 +22,8 @@ __all__ = ["Headline", "all_measures", "by_column", "headlines", "latent_width",
 HEADLINE_WIDTH = 200.0
 TABLE_WIDTH = 128.0
 MOST_COLUMNS = 200
+STEMS = {"mae": "Error", "r2": "R²", "correlation": "Correlation", "accuracy": "Right"}
+BESIDE = {"model": "this run", "pca": "PCA", "ridge": "ridge", "nearest": "nearest rows", "mean": "mean"}
 SHARES = ("precision", "recall", "density", "coverage", "class_accuracy", "high_quality_share")
 
 
@@ -240,10 +243,14 @@ def _meaning(word: Word) -> str:
 
 
 def by_column(contents: Contents) -> Section | None:
-    """Reconstruction of each column beside what is simpler; None where the data have no columns."""
+    """Each column's error beside what is simpler, rebuilt from a code or told from others; None without columns."""
     if not contents.columns:
         return None
-    section = Section("columns", "Reconstruction by column", full=True)
+    asked = contents.detail("imputation")
+    heading = "Missing cells by column" if asked else "Reconstruction by column"
+    section = Section("columns", heading, full=True)
+    if asked:
+        section.sentences += _asked(asked)
     predictors = _predictors(contents.columns)
     head = [Cell("Column"), Cell("Kind"), Cell("N", "num")]
     head += [Cell(text, "num") for text in _column_heads(predictors)]
@@ -252,6 +259,7 @@ def by_column(contents: Contents) -> Section | None:
     names = {
         "mae": "Error: absolute, in the column's own unit, less is better",
         "r2": "R²: share of variance explained",
+        "correlation": "Correlation of told and measured",
         "accuracy": "Right: share of names right",
     }
     told = [v for k, v in names.items() if any(stem == k for stem, _ in predictors)]
@@ -259,7 +267,7 @@ def by_column(contents: Contents) -> Section | None:
     section.sentences += _column_verdict(contents.columns)
     if len(contents.columns) > len(listed):
         note += f" The {len(listed)} worst of {len(contents.columns):,} columns; the CSV has all."
-    section.tables.append(Table("Reconstruction by column", head, rows, "by-column", note))
+    section.tables.append(Table(heading, head, rows, "by-column", note))
     keys = ["name", "kind", "n", *(f"{stem}_{who}" for stem, who in predictors)]
     saved = csv_uri(keys, ([c.get(k, "") if c.get(k) is not None else "" for k in keys] for c in contents.columns))
     section.figures.append(Figure(caption="", csv=saved, csv_name="columns.csv"))
@@ -272,16 +280,24 @@ def _predictors(columns: list[dict[str, Any]]) -> list[tuple[str, str]]:
     for column in columns:
         for key, value in column.items():
             stem, _, who = key.partition("_")
-            if stem in ("mae", "r2", "accuracy") and who and isinstance(value, int | float):
+            if stem in STEMS and who and isinstance(value, int | float):
                 found[(stem, who)] = None
-    order = {"model": 0, "pca": 1, "mean": 2}
-    return sorted(found, key=lambda p: (("mae", "r2", "accuracy").index(p[0]), order.get(p[1], 9)))
+    order = list(BESIDE)
+    return sorted(found, key=lambda p: (list(STEMS).index(p[0]), order.index(p[1]) if p[1] in order else 9))
 
 
 def _column_heads(predictors: list[tuple[str, str]]) -> list[str]:
-    who = {"model": "this run", "pca": "PCA", "mean": "mean"}
-    stems = {"mae": "Error", "r2": "R²", "accuracy": "Right"}
-    return [f"{stems[stem]}, {who.get(name, name)}" for stem, name in predictors]
+    return [f"{STEMS[stem]}, {BESIDE.get(name, name)}" for stem, name in predictors]
+
+
+def _asked(asked: dict[str, Any]) -> list[str]:
+    """What was hidden, and which columns are always known."""
+    names = [str(name) for name in entries(asked.get("landmarks"))]
+    said = [f"On held-out rows: {asked.get('question')}."]
+    if names:
+        listed = ", ".join(shown_name(name) for name in names[:12]) + (" …" if len(names) > 12 else "")
+        said.append(f"Always known: {listed}.")
+    return said
 
 
 def _worst(column: dict[str, Any]) -> float:
@@ -307,13 +323,14 @@ def _column_text(stem: str, value: float | None) -> str:
         return ""
     if stem == "accuracy":
         return written(value, form="share", decimals=1)
-    return written(value, decimals=3) if stem == "r2" else written(value)
+    return written(value, decimals=3) if stem in ("r2", "correlation") else written(value)
 
 
 def _column_verdict(columns: list[dict[str, Any]]) -> list[str]:
     """Of how many columns this run has the smaller error, against each simpler thing."""
     said = []
-    for who, name in (("pca", "PCA of the same width"), ("mean", "the mean (or commonest name) of each column")):
+    others = {"pca": "PCA of the same width", "ridge": "ridge regression", "nearest": "the nearest training rows"}
+    for who, name in (others | {"mean": "the mean (or commonest name) of each column"}).items():
         pairs = [(_number(c.get("mae_model")), _number(c.get(f"mae_{who}"))) for c in columns]
         pairs += [(_miss(c.get("accuracy_model")), _miss(c.get(f"accuracy_{who}"))) for c in columns]
         known = [(mine, theirs) for mine, theirs in pairs if mine is not None and theirs is not None]
