@@ -11,9 +11,10 @@ BIN := $(VENV)/bin
 # Two workers with one thread each are quicker than one with two, and their bits do not depend on the machine's cores.
 test test-slow: export OMP_NUM_THREADS = 1
 
-demo: $(VENV)/installed-core
-	$(BIN)/elboroom fit vae digits --latent 8 --epochs 300 --run $(RUN) --force
-	@echo "The report is $(RUN)/report.html: open it in a browser."
+demo: $(VENV)/installed-studio
+	$(BIN)/elboroom fit vae digits --latent 8 --epochs 300 --run $(RUN)/vae-digits-1 --force
+	$(BIN)/elboroom fit autoencoder digits --latent 8 --epochs 50 --run $(RUN)/autoencoder-digits-1 --force
+	$(BIN)/elboroom studio $(RUN)
 
 test: $(VENV)/installed-test
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal
@@ -35,6 +36,7 @@ docs: $(VENV)/installed-core
 
 # One stamp for each set of packages; made again when the lists change.
 $(VENV)/installed-core: EXTRAS =
+$(VENV)/installed-studio: EXTRAS = studio
 $(VENV)/installed-test: EXTRAS = all,test
 $(VENV)/installed-dev: EXTRAS = dev
 $(VENV)/installed-%: pyproject.toml constraints.txt

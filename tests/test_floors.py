@@ -25,7 +25,7 @@ FLOORS = {
         "comparison_codes", "comparison_measures", "comparison_quality", "comparison_words", "detecting", "detecting_answer", "drawing",
         "diagnose", "estimator", "evaluate", "evaluate_codes", "evaluate_horizons", "evaluate_imputation", "evaluate_mistakes",
         "evaluate_samples", "evaluate_sequences", "evaluate_series", "evaluate_text", "export",
-        "extractors", "finish", "fitting", "forecasting", "generation", "gpt2_weights", "horizon", "imputation",
+        "extractors", "finish", "fitting", "forecasting", "generation", "gpt2_weights", "horizon", "imbalance", "imputation",
         "inspect", "inspect_cells", "inspect_looks", "inspect_text", "measuring", "memorisation", "outputs", "pace", "plan", "processes",
         "quality", "quality_modes", "quality_watch", "request", "run", "sample_sheets", "series_files",
         "settings", "sheets", "speed", "stops", "stretches", "surprise", "sweeping", "sweeping_members", "sweeping_stack",
@@ -37,7 +37,7 @@ FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}
 
 # `fit` ends by writing card and report, `detect` by writing its page, and `run.report()` is promised in Python: these
 # call up into a floor that needs nothing of theirs but the run folder, or plain values.
-CLOSING = {"detecting_answer", "finish", "run", "sweeping"}
+CLOSING = {"detecting_answer", "finish", "imbalance", "run", "sweeping"}
 
 # What a floor below 3 may import beside torch, numpy and the standard library; the lazy ones inside functions only.
 EAGER = {"artifacts": {"safetensors"}, "models": {"annotated_types"}, "nn": {"annotated_types"}}

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from elboroom.core.optim import SGD, Adam, Muon, Optimizer, Split, clipped, orthogonalised, warmup_cosine
+from elboroom.core.optim import SGD, Adam, Muon, Optimizer, RMSProp, Split, clipped, orthogonalised, warmup_cosine
 
 YES = torch.tensor(True)
 
@@ -46,6 +46,21 @@ def test_muon_is_torchs_muon() -> None:
         muon.step()
     for a, b in zip(ours, theirs, strict=True):
         torch.testing.assert_close(a, b.detach(), atol=4e-3, rtol=0)  # torch orthogonalises in bfloat16
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_rmsprop_is_torchs_rmsprop(fused: bool) -> None:
+    params = matrices()
+    grads = gradients_like(params)
+    ours = steps_of(RMSProp(lr=0.01, decay=0.9, eps=1e-6), params, grads, fused=fused)
+    theirs = [nn.Parameter(p.clone()) for p in params]
+    rule = torch.optim.RMSprop(theirs, lr=0.01, alpha=0.9, eps=1e-6)
+    for step in grads:
+        for p, g in zip(theirs, step, strict=True):
+            p.grad = g.clone()
+        rule.step()
+    for a, b in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(a, b.detach(), rtol=1e-10, atol=1e-12)
 
 
 def test_the_orthogonalised_matrix_keeps_directions_and_evens_out_their_sizes() -> None:
@@ -88,7 +103,7 @@ def test_the_norm_that_is_clipped_is_that_of_all_shares_together() -> None:
 
 def test_a_gradient_that_is_not_finite_changes_nothing() -> None:
     params = matrices(torch.float32)
-    for rule in (Muon(lr=0.1), Split(rules=(Muon(lr=0.1), Adam(lr=0.1)), counts=(2, 2), clip=1.0)):
+    for rule in (Muon(lr=0.1), RMSProp(lr=0.1), Split(rules=(Muon(lr=0.1), Adam(lr=0.1)), counts=(2, 2), clip=1.0)):
         held = [p.clone() for p in params]
         slots = rule.init(held)
         before = copy.deepcopy(slots)

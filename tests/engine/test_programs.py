@@ -15,6 +15,8 @@ import torch.multiprocessing
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from elboroom.core.batch import Batch
+from elboroom.core.optim import Adam
 from elboroom.core.phase import Phase
 from elboroom.engine.probe import cost_of
 from elboroom.engine.programs import Compiled, Eager, Program, Shared
@@ -22,7 +24,7 @@ from elboroom.engine.runtime import deterministic, mix, seed_draws
 from elboroom.engine.state import first_non_finite, restore_, state
 from elboroom.engine.trace import Losses, trace
 from elboroom.engine.train import train
-from toys import TOYS, Noisy, Plain, Stream, Toy, TwoPlayers
+from toys import SIZE, TOYS, Noisy, Plain, Stream, Toy, TwoPlayers
 
 STEPS = 20
 
@@ -258,3 +260,26 @@ def test_an_expanded_gradient_is_no_obstacle() -> None:
     losses, programs, stream = assembled(Summed(), "eager", torch.float32)
     programs[0](stream.rows(0), torch.zeros(()))
     assert not programs[0].failed()
+
+
+def test_a_gradient_that_lies_in_memory_otherwise_than_its_parameter_moves_the_right_weights() -> None:
+    """As that of a convolution's weight, where a penalty on slopes is differentiated."""
+    slope = (torch.arange(3.0 * SIZE) - 7.5).reshape(SIZE, 3).t()
+
+    class Turned(Toy):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.zeros(3, SIZE))
+
+        def loss(self, batch: Any, t: Tensor) -> Any:
+            return (self.weight * slope).sum(), {}
+
+        def phases(self) -> list[Phase]:
+            return [Phase("turned", self.loss, self.parameters(), Adam(lr=0.1))]
+
+    losses, programs, stream = assembled(Turned(), "eager", torch.float32)
+    weight = programs[0].params[0]
+    (gradient,) = torch.autograd.grad(programs[0].phase.loss(Batch(torch.zeros(1)), torch.zeros(()))[0], weight)
+    assert gradient.stride() != weight.stride(), "else this shows nothing"
+    programs[0](stream.rows(0), torch.zeros(()))
+    torch.testing.assert_close(weight.detach(), -0.1 * slope.sign())

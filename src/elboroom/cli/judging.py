@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from elboroom.cli import flags, summary
+from elboroom.cli import flags, imbalance, summary
 from elboroom.cli.parser import Parser, whole
 from elboroom.cli.verbs import Answer, Verb
-from elboroom.core.errors import InputError, Unable
+from elboroom.core.errors import InputError
 
 __all__ = ["Compare", "Diagnose", "Evaluate", "Inspect"]
 
@@ -71,14 +71,20 @@ class Inspect(Verb):
 
 
 class Diagnose(Verb):
-    """What went wrong in training, since when, and what to try."""
+    """What went wrong in training, since when, and what to try; or, `diagnose imbalance`, how unequal groups are."""
+
+    balance = False
 
     def flags(self, parser: Parser, words: list[str]) -> None:
-        parser.add_argument("RUN", type=Path, help="a run folder")
-        if words[:1] == ["imbalance"]:
-            raise Unable("diagnose imbalance is not in this version; `elboroom diagnose RUN` is")
+        self.balance = imbalance.asked(words)
+        if self.balance:
+            imbalance.add_flags(parser)
+        else:
+            parser.add_argument("RUN", type=Path, help="a run folder")
 
     def run(self, args: argparse.Namespace) -> Answer:
+        if self.balance:
+            return imbalance.answer(args)
         from elboroom.artifacts.run import RunFolder
         from elboroom.diagnose import diagnose
 

@@ -123,7 +123,11 @@ VERBS: dict[str, Listed] = {
         summary="what flows inside: the manifold, attention maps with their block, cells with their gates",
         where="judging:Inspect",
     ),
-    "diagnose": Listed(usage="RUN", summary="what went wrong in training, and what to try", where="judging:Diagnose"),
+    "diagnose": Listed(
+        usage="RUN | imbalance DATA|RUN [--out FILE.html] [--weights FILE] [reading]",
+        summary="what went wrong in training, and what to try; how unequal the groups of unlabelled data are",
+        where="judging:Diagnose",
+    ),
     "measure": Listed(
         usage="REAL FAKE [--extractor E] [-n N] [--seed S] [reading]",
         summary="sample quality of any two folders, files or sets, without a run",

@@ -26,6 +26,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .norms import euclidean
+
 __all__ = [
     "Game",
     "between",
@@ -88,13 +90,15 @@ def zero_centred_penalty(gradient: Tensor) -> Tensor:
     return gradient.flatten(1).square().sum(1).mean()
 
 
-def lipschitz_penalty(gradient: Tensor, *, bound: float = 1.0) -> Tensor:
-    """E (|g| - bound)^2 of gradients (B, ...), Euclidean norm an example, never of the batch.
+def lipschitz_penalty(
+    gradient: Tensor, *, bound: float = 1.0, length: Callable[[Tensor], Tensor] = euclidean
+) -> Tensor:
+    """E (|g| - bound)^2 of gradients (B, ...), the length (B,) taken of each example, never of the batch.
 
-    Gulrajani et al. 2017 (1704.00028), equation 3, weighed by 10 there, at points `between` real and made ones.
+    Gulrajani et al. 2017 (1704.00028), equation 3, weighed by 10 there, at points `between` real and made ones;
+    lengths other than the Euclidean one are in `losses/norms.py`.
     """
-    norm = (gradient.flatten(1).square().sum(1) + 1e-12).sqrt()  # at 0 the norm has no gradient
-    return (norm - bound).square().mean()
+    return (length(gradient) - bound).square().mean()
 
 
 def between(real: Tensor, made: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ import torch
 from annotated_types import Ge, Gt, Le, Lt
 from torch import Tensor
 
-from elboroom.core.abilities import Code, Decodes, Encodes, Samples
+from elboroom.core.abilities import Assumes, Code, Decodes, Encodes, Samples
 from elboroom.core.batch import Batch
 from elboroom.core.model import Model
 from elboroom.core.optim import SGD, Adam
@@ -28,11 +28,11 @@ from elboroom.core.spec import Spec
 from elboroom.losses.adversarial import non_saturating
 from elboroom.losses.elbo import values_per_example
 from elboroom.nn.backbone import Backbone
-from elboroom.nn.implicit import NoiseIn
+from elboroom.nn.implicit import Implicit, NoiseIn
 from elboroom.nn.inputs import Inputs
 from elboroom.nn.players import MLPCritic
 from elboroom.nn.posterior import DiagonalGaussian, Point
-from elboroom.nn.priors import prior_for
+from elboroom.nn.priors import LAWS, prior_for
 from elboroom.nn.squared import Squared, SquaredHead
 
 __all__ = ["AAE"]
@@ -41,7 +41,7 @@ FEATURES = 256
 """Numbers the universal encoder knows of x when the noise comes in."""
 
 
-class AAE(Model, Samples, Encodes, Decodes):
+class AAE(Model, Samples, Encodes, Decodes, Assumes):
     """Encoder E, decoder R, discriminator D of codes."""
 
     @dataclass(frozen=True, kw_only=True)
@@ -88,7 +88,7 @@ class AAE(Model, Samples, Encodes, Decodes):
         )
         self.code_size = config.latent
         self.inputs, self.head = Inputs(spec), SquaredHead(spec)
-        self.draw_prior = prior_for(config.prior, config.latent)
+        self.draw_prior, self.law = prior_for(config.prior, config.latent), LAWS[config.prior]
         widths = {"deterministic": config.latent, "gaussian": 2 * config.latent, "universal": FEATURES}
         self.encoder = build.encoder(self.inputs.shape, widths[config.encoder])
         universal = config.encoder == "universal"
@@ -102,8 +102,7 @@ class AAE(Model, Samples, Encodes, Decodes):
         """q(z given x)."""
         features: Tensor = self.encoder(self.inputs(batch))
         if self.noisy is not None:
-            code: Code = self.noisy(features)
-            return code
+            return Implicit(self.noisy, features)
         return Point(features) if self.config.encoder == "deterministic" else DiagonalGaussian.of(features)
 
     def decode(self, z: Tensor) -> Squared:
@@ -112,17 +111,11 @@ class AAE(Model, Samples, Encodes, Decodes):
         outcome: Squared = self.head(h if z.ndim == 2 else h.reshape(*z.shape[:-1], -1))
         return outcome
 
-    def code(self, batch: Batch) -> Tensor:
-        """(batch, latent): one draw of q(z given x) for each example, which carries the gradient."""
-        if self.noisy is None:
-            return self.encode(batch).rsample()
-        return self.noisy.draw(self.encoder(self.inputs(batch)))
-
     # losses
 
     def autoencoder_loss(self, batch: Batch, t: Tensor) -> tuple[Tensor, Logs]:
         """lam E|x - R(z)|^2 - (1 - lam) E log sigmoid(D(z)), z drawn of q(z given x)."""
-        z, lam = self.code(batch), self.config.lam
+        z, lam = self.encode(batch).rsample(), self.config.lam
         square = (self.decode(z).mean - batch.x).square()
         square = square if batch.observed is None else torch.where(batch.observed, square, 0.0)
         error = square.flatten(1).sum(1).mean() / values_per_example(batch.observed, self.spec.size)
@@ -134,8 +127,8 @@ class AAE(Model, Samples, Encodes, Decodes):
     def critic_loss(self, batch: Batch, t: Tensor) -> tuple[Tensor, Logs]:
         """-E log sigmoid(D(z)) with z of the prior - E log(1 - sigmoid(D(z))) with z of q(z), nats."""
         with torch.no_grad():
-            z = self.code(batch)
-        drawn = self.draw_prior(len(batch), self.config.latent, z.device).to(z.dtype)
+            z = self.encode(batch).rsample()
+        drawn = self.prior(len(batch)).to(z.dtype)
         real, made = self.critic(torch.cat([drawn, z])).chunk(2)
         ranked = (real > made).to(real.dtype).mean()
         logs = {"score_prior": real.mean(), "score_code": made.mean(), "ranked": ranked}
@@ -154,6 +147,7 @@ class AAE(Model, Samples, Encodes, Decodes):
 
     def sample(self, n: int, *, temperature: float = 1.0, mean: bool = False) -> Tensor:
         """z from the prior, times `temperature`; the decoder adds no noise, so its mean is all there is."""
-        device = next(self.parameters()).device
-        z = temperature * self.draw_prior(n, self.config.latent, device)
-        return self.decode(z).mean
+        return self.decode(temperature * self.prior(n)).mean
+
+    def prior(self, n: int) -> Tensor:
+        return self.draw_prior(n, self.config.latent, next(self.parameters()).device)

@@ -14,35 +14,38 @@ from torch import Tensor, nn
 
 from .mlp import MLP
 
-__all__ = ["Draws", "NoiseIn"]
+__all__ = ["Implicit", "NoiseIn"]
 
 POINTS = 32
 """Fixed draws of the noise that mean and spread are taken over."""
 
 
 @dataclass(frozen=True)
-class Draws:
-    """q(z given x) as draws."""
+class Implicit:
+    """q(z given x) for features of x (batch, width): computed when it is asked for."""
 
-    points: Tensor
-    """(POINTS, batch, latent): of the fixed noise."""
-    fresh: Tensor
-    """(batch, latent): of new noise."""
+    network: NoiseIn
+    features: Tensor
 
     @property
     def mean(self) -> Tensor:
-        return self.points.mean(0)
+        """(batch, latent): over the fixed draws."""
+        return self.network.fixed(self.features).mean(0)
 
     @property
     def stddev(self) -> Tensor:
-        return self.points.std(0)
+        """(batch, latent): over the fixed draws."""
+        return self.network.fixed(self.features).std(0)
 
     def rsample(self) -> Tensor:
-        return self.fresh
+        """(batch, latent): of new noise, each time."""
+        h = self.features
+        out: Tensor = self.network(h, torch.randn(len(h), self.network.noise, device=h.device, dtype=h.dtype))
+        return out
 
 
 class NoiseIn(nn.Module):
-    """Features of x (batch, width_in) and noise -> z (batch, latent)."""
+    """Features of x (batch, width_in) and noise (batch, noise) -> z (batch, latent)."""
 
     points: Tensor
 
@@ -52,15 +55,13 @@ class NoiseIn(nn.Module):
         self.noise = noise
         self.register_buffer("points", torch.randn(POINTS, noise))
 
-    def draw(self, features: Tensor) -> Tensor:
-        """(batch, latent), by new noise."""
-        noise = torch.randn(features.shape[0], self.noise, device=features.device, dtype=features.dtype)
+    def forward(self, features: Tensor, noise: Tensor) -> Tensor:
         out: Tensor = self.network(torch.cat([features, noise], 1))
         return out
 
-    def forward(self, features: Tensor) -> Draws:
+    def fixed(self, features: Tensor) -> Tensor:
+        """(POINTS, batch, latent): the same noise for every example, whatever else is in the batch."""
         rows = features.shape[0]
-        noise = self.points.to(features.dtype)[:, None].expand(-1, rows, -1)
-        both = torch.cat([features.expand(POINTS, -1, -1), noise], 2)
-        points = self.network(both.reshape(POINTS * rows, -1)).reshape(POINTS, rows, -1)
-        return Draws(points, self.draw(features))
+        noise = self.points.to(features.dtype).repeat_interleave(rows, 0)
+        out: Tensor = self(features.repeat(POINTS, 1), noise)
+        return out.reshape(POINTS, rows, -1)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from elboroom.core.errors import InputError
 
-__all__ = ["PRIORS", "prior_for"]
+__all__ = ["LAWS", "PRIORS", "prior_for"]
 
 PETALS = 10
 RADIUS, ALONG, ACROSS = 2.0, 0.5, 0.1
@@ -53,6 +53,7 @@ def swiss_roll(n: int, width: int, device: torch.device) -> Tensor:
 
 
 PRIORS: dict[str, Prior] = {"gaussian": gaussian, "mixture": mixture, "swiss_roll": swiss_roll}
+LAWS = {"gaussian": "N(0, I)", "mixture": "a mixture of ten Gaussians", "swiss_roll": "a Swiss roll"}
 
 
 def prior_for(name: str, width: int) -> Prior:

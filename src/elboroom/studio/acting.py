@@ -1,0 +1,178 @@
+"""What a page can have done: check, read, start, stop, resume, compare. All of it is done by the command line."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from pathlib import Path
+from typing import Any
+
+from elboroom.artifacts import files
+from elboroom.core import registry
+from elboroom.core.errors import InputError
+
+from . import forms, preview
+from .asking import Checker
+from .checker import as_words
+from .holding import Holding
+from .jobs import Jobs, ask
+from .shelf import Missing, Shelf
+from .summary import read_json
+
+__all__ = ["Acting"]
+
+READ_S, COMPARE_S = 120.0, 900.0
+_SET = re.compile(r"\w{1,80}(:[\w:.-]{1,80})?", re.ASCII)
+Json = dict[str, Any]
+
+
+class Acting:
+    """The studio's hands."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self.shelf = shelf
+        self.holding = Holding(shelf.own / "uploads")
+        self.jobs = Jobs(shelf)
+        self.cwd = shelf.own / "empty"
+        """Children run here, so that no word of theirs is the name of a file."""
+        files.make_folder(self.cwd)
+        self.checker = Checker(self.cwd)
+        self._sets: list[Json] = []
+        self._starting = asyncio.Lock()
+
+    def data(self, source: forms.DataOf) -> tuple[str, str, list[str]]:
+        """(what `fit` is given, its short name, further words) for the data of a form."""
+        if source.upload:
+            path, name = self.holding.data(source.upload)
+            return str(path), name, []
+        if source.run:
+            return self._data_of(source.run)
+        if not _SET.fullmatch(source.set):
+            raise InputError(
+                f"{source.set!r} is no named set; drop the file on the page, or call `elboroom fit` with it"
+            )
+        return source.set, source.set, []
+
+    def _data_of(self, run: str) -> tuple[str, str, list[str]]:
+        meta, damage = read_json(self.shelf.run(run).path / "run.json")
+        data = meta.get("data")
+        if damage or not isinstance(data, dict):
+            raise InputError(damage or "run.json says nothing of its data; drop the data on the page")
+        source, name = str(data.get("source") or ""), str(data.get("name") or "data")
+        if data.get("named") and _SET.fullmatch(source):
+            return source, name, []
+        path = Path(source).expanduser().absolute() if source else Path()
+        if not source or not path.exists():
+            raise InputError(
+                f"the data of this run were at {source or 'no known place'}; put them there, or drop them here"
+            )
+        return str(path), name, []
+
+    async def read(self, form: forms.Reading) -> Json:
+        """What `elboroom data` says of it, and for a table what its columns look like."""
+        source, name, more = self.data(form.data)
+        said = await ask(["data", source, *as_words(form.options), *more], timeout_s=READ_S, cwd=self.cwd)
+        if said.code or not isinstance(said.document, dict):
+            error = (said.document or {}).get("error") if isinstance(said.document, dict) else ""
+            raise InputError(_without(error or said.message or "it cannot be read", source, name))
+        kept = ("spec", "reading", "split", "problems", "counts", "fingerprint", "named")
+        found = {k: said.document.get(k) for k in kept}
+        found["problems"] = [_without(str(p), source, name) for p in found["problems"] or []]
+        columns = await asyncio.to_thread(preview.columns, Path(source)) if form.data.upload else None
+        return {**found, "name": name, "columns": columns}
+
+    async def check(self, form: forms.Checked) -> Json:
+        registry.find(form.model)
+        return await self.checker.ask({"model": form.model, "options": form.options})
+
+    async def taken_apart(self, form: forms.Command) -> Json:
+        """A pasted command as the values of the form; data it names must be a set or an upload."""
+        answer = await self.checker.ask({"command": form.command})
+        if answer.get("ok"):
+            name = str(answer.pop("data"))
+            uploads = {one["name"]: one["id"] for one in self.holding.listed()}
+            short = name.rstrip("/").rsplit("/", 1)[-1]
+            if short in uploads:
+                answer["data"] = {"upload": uploads[short], "name": short}
+            elif _SET.fullmatch(name):
+                answer["data"] = {"set": name}
+            else:
+                answer["data"] = {}
+                answer["note"] = f"{short}: drop this file on the page; a page reads no other places of this machine"
+        return answer
+
+    async def start(self, form: forms.Started) -> Json:
+        """Begin a training, once a key. Options are checked first, by the same validator as the command line."""
+        async with self._starting:
+            checked = await self.check(form)
+            if not checked["ok"]:
+                name, message = next(iter(checked["errors"].items()))
+                raise InputError(f"{name}: {message}" if name else message)
+            source, name, more = self.data(form.data)
+            run = self.shelf.free_name(form.model, name)
+            words = [*_flags(form.model, form.options), *more]
+            shown = ["fit", form.model, name, *words]
+            place = ["--run", str(self.shelf.folder / run)]
+            return self.jobs.start(form.key, ["fit", form.model, source, *words, *place], run, shown)
+
+    async def resume(self, id: str, form: forms.Resumed) -> Json:
+        found = self.shelf.run(id)
+        more = [f"--steps=+{form.steps}"] if form.steps else []
+        return self.jobs.start(form.key, ["resume", str(found.path), *more], found.name, ["resume", found.name, *more])
+
+    async def sets(self) -> list[Json]:
+        """The named sets; asked for once."""
+        if not self._sets:
+            said = await ask(["data"], timeout_s=READ_S, cwd=self.cwd)
+            self._sets = said.document if isinstance(said.document, list) else []
+        return self._sets
+
+    async def compare(self, form: forms.Comparison) -> Json:
+        """Measure runs on the data they share, and keep the page `elboroom compare` writes."""
+        found = [self.shelf.run(id) for id in form.runs]
+        stamps = [
+            str((f.path / "metrics.json").stat().st_mtime_ns) if _has(f.path, "metrics.json") else "" for f in found
+        ]
+        key = hashlib.sha256("|".join([*form.runs, *stamps]).encode()).hexdigest()[:16]
+        out = self.shelf.own / "compare" / f"{key}.html"
+        if not out.is_file():
+            files.make_folder(out.parent)
+            paths = [str(f.path) for f in found]
+            said = await ask(["compare", *paths, "--out", str(out), "--force"], timeout_s=COMPARE_S, cwd=self.cwd)
+            if said.code or not out.is_file():
+                error = said.document.get("error") if isinstance(said.document, dict) else ""
+                raise InputError(_without(str(error or said.message), str(self.shelf.folder) + "/", ""))
+        return {"id": key, "command": " ".join(["elboroom compare", *(f.name for f in found)])}
+
+    def comparison(self, id: str) -> str:
+        path = self.shelf.own / "compare" / f"{id}.html"
+        if not re.fullmatch(r"[0-9a-f]{16}", id) or not path.is_file():
+            raise Missing
+        return path.read_text(encoding="utf-8")
+
+    def close(self) -> None:
+        self.checker.close()
+
+
+def _flags(model: str, options: dict[str, str]) -> list[str]:
+    from elboroom.cli.flags import kind_of
+
+    switches = {f.name.replace("_", "-") for f in registry.entry(model).fields if kind_of(f) == "bool"} | {"strict"}
+    words = []
+    for word in as_words(options):
+        name, _, text = word[2:].partition("=")
+        if name not in switches:
+            words += [f"--{name}", text] if text and not text.startswith("-") else [word]
+        elif text == "on" or name != "strict":
+            words.append(f"--{name}" if text == "on" else f"--no-{name}")
+    return words
+
+
+def _without(message: str, source: str, name: str) -> str:
+    """A message with the short name where the command line says the place: a page knows names."""
+    return message.replace(source, name)
+
+
+def _has(path: Path, name: str) -> bool:
+    return (path / name).is_file()

@@ -1,0 +1,112 @@
+"""The bodies that a page may send, field by field; anything else is refused with the field's name."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from annotated_types import Ge, Le, MaxLen, MinLen
+from pydantic import BaseModel, ConfigDict
+
+from elboroom.web.answers import Form
+
+__all__ = ["Binned", "Checked", "Command", "Comparison", "DataOf", "Nothing", "Reading", "Restored", "Resumed",
+    "Started", "UploadFile", "Uploaded"]  # fmt: skip
+
+Short = Annotated[str, MaxLen(200)]
+Ids = Annotated[list[Short], MinLen(1), MaxLen(500)]
+Options = Annotated[dict[Short, Annotated[str, MaxLen(4000)]], MaxLen(100)]
+
+
+class DataOf(BaseModel):
+    """Where data come from: one of a named set, an upload, the data of a run."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    set: Short = ""
+    upload: Short = ""
+    run: Short = ""
+
+
+class UploadFile(BaseModel):
+    """One file that will come."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    name: Annotated[str, MinLen(1), MaxLen(1000)]
+    size: Annotated[int, Ge(0), Le(1 << 40)]
+    changed: int | float | None = None
+
+
+class Nothing(Form):
+    """An empty object."""
+
+
+class Binned(Form):
+    """Runs for the bin."""
+
+    runs: Ids
+    """ids of runs"""
+
+
+class Restored(Form):
+    """Runs out of the bin."""
+
+    tokens: Ids
+    """what the bin answered"""
+
+
+class Checked(Form):
+    """A form to check."""
+
+    model: Short
+    """the name of a model"""
+    options: Options
+    """flags of fit without their hyphens, each with its text"""
+
+
+class Started(Checked):
+    """A form to start."""
+
+    key: Short
+    """made by the page once a press; the same key again is the same start"""
+    data: DataOf
+    """one of {set}, {upload}, {run}"""
+
+
+class Command(Form):
+    """A pasted command line."""
+
+    command: Annotated[str, MaxLen(8000)]
+    """a call of elboroom fit"""
+
+
+class Reading(Form):
+    """Data to read."""
+
+    data: DataOf
+    """one of {set}, {upload}, {run}"""
+    options: Options = {}
+    """reading flags without their hyphens"""
+
+
+class Resumed(Form):
+    """A run to go on with."""
+
+    key: Short
+    """made by the page once a press"""
+    steps: Annotated[int, Ge(0), Le(10**9)] = 0
+    """steps beyond the plan"""
+
+
+class Comparison(Form):
+    """Runs to compare."""
+
+    runs: Annotated[list[Short], MinLen(2), MaxLen(8)]
+    """ids of two to eight runs"""
+
+
+class Uploaded(Form):
+    """Files that will come."""
+
+    name: Annotated[str, MinLen(1), MaxLen(1000)]
+    """of the file or folder"""
+    files: list[Any]
+    """for each its name, size and time of change"""

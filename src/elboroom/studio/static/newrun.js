@@ -1,0 +1,304 @@
+// New run: data, model, settings, start. Nothing starts before Start. The command line and the form are two views of one
+// thing, and every field is checked by the validator of the command line.
+
+import {el, put, link, named, button, kbd} from './dom.js'
+import {get, post, key} from './api.js'
+import {written, count} from './numbers.js'
+import {spark} from './chart.js'
+import {go, toast} from './app.js'
+import {take, waits, chosen, send, pictures} from './drop.js'
+import {range} from './models.js'
+
+const KINDS = ['images', 'table', 'series', 'sequences', 'text', 'documents']
+const FIRST = 6 // settings shown before "all"
+const CHECK_MS = 250
+const READING = ['kind', 'scale', 'size', 'channels', 'label', 'time', 'columns', 'observed', 'group-by', 'train-until', 'split', 'strict', 'tokenizer', 'window', 'period']
+const flag = (setting) => setting.name.replaceAll('_', '-')
+const text = (v) => Array.isArray(v) ? v.join(',') || 'none' : v === true ? 'on' : v === false ? 'off' : String(v)
+
+// What `elboroom data` said, as a page shows it.
+export function reading(found) {
+  const {spec, counts} = found, parts = Object.entries(counts ?? {}).filter(([, n]) => n).map(([part, n]) => `${written(n, null, null, {form: 'count'})} ${part === 'valid' ? 'validation' : part}`)
+  const kind = {images: 'pictures', table: 'a table', series: 'a time series', sequences: 'sequences', text: 'text', documents: 'documents'}[spec.kind] ?? spec.kind
+  const shape = spec.kind === 'images' ? `${spec.shape[2]} × ${spec.shape[1]} pixels, ${spec.shape[0] === 1 ? 'grey' : 'colour'}` : spec.kind === 'table' ? count(spec.shape[0], 'column') : spec.shape.join(' × ')
+  const roles = new Map((spec.columns ?? []).map((c) => [c.name, c.kind])), seen = found.columns ?? (spec.columns ?? []).map((c) => ({name: c.name, range: (c.categories ?? []).slice(0, 4).join(', '), missing: null, curve: []}))
+  const rows = seen.slice(0, 25).map((c) => el('tr', {}, el('td', {class: 'code'}, named(c.name, 30)), el('td', {}, roles.get(c.name) ?? (spec.kind === 'table' ? (c.name === found.reading?.label ? 'label' : 'left out') : '')),
+    el('td', {}, named(c.range ?? '', 40)), el('td', {class: c.missing ? 'warn' : 'note'}, c.missing === null ? '' : c.missing ? count(c.missing, 'cell') : 'none'), el('td', {}, spark((c.curve ?? []).map((v, i) => [i, v])))))
+  return el('div', {}, el('p', {}, el('b', {}, named(found.name)), ` is read as ${kind}: ${shape}; ${parts.join(', ')}.`),
+    spec.classes?.length ? el('p', {class: 'soft'}, `${count(spec.classes.length, 'class', 'classes')}: `, spec.classes.slice(0, 12).flatMap((c, i) => [i ? ', ' : '', named(c, 20)]), spec.classes.length > 12 ? ' …' : '') : null,
+    rows.length ? el('table', {}, el('thead', {}, el('tr', {}, ['Column', 'Read as', 'Range', 'Missing', 'All rows'].map((t) => el('th', {scope: 'col'}, t)))), el('tbody', {}, rows),
+      seen.length > 25 ? el('caption', {}, `25 of ${seen.length} columns`) : null) : null,
+    (found.problems ?? []).slice(0, 8).map((p) => el('p', {class: 'said-warn'}, '△ ', named(p, 300))))
+}
+
+export async function panel(query) {
+  const models = await get('/api/models')
+  const f = {data: null, name: '', found: null, model: '', fields: null, options: {}, errors: {}, all: false, key: key(), state: '', ...JSON.parse(sessionStorage.getItem('new run') ?? '{}')}
+  let sending = null, timer = 0, checking = 0, closed = false
+  const dataPart = el('div'), modelPart = el('div'), settingsPart = el('div'), startPart = el('div', {class: 'start'})
+  const node = el('aside', {class: 'side', 'aria-label': 'new run'}, el('div', {class: 'head'}, el('h1', {}, 'New run'), el('span', {class: 'note'}, 'nothing starts before you press Start'),
+    el('div', {class: 'end'}, link('/', {class: 'button'}, 'Close', kbd('Esc')))), dataPart, modelPart, settingsPart, startPart)
+  const keep = () => sessionStorage.setItem('new run', JSON.stringify({data: f.data, name: f.name, model: f.model, options: f.options, all: f.all}))
+
+  // ---- 1 data -------------------------------------------------------------------------------------------------------
+
+  const shots = el('div', {class: 'thumbs'}), told = el('div'), bar = el('p', {class: 'note', role: 'status'})
+  function drawData() {
+    const pick = (folder) => {
+      const field = el('input', {type: 'file', multiple: folder, webkitdirectory: folder, hidden: true, onchange: () => { chosen(field.files); dropped() }})
+      return [field, button(folder ? 'Choose a folder' : 'Choose a file', () => field.click())]
+    }
+    const sets = el('input', {list: 'sets', placeholder: 'or a name, as digits', 'aria-label': 'a named set', value: f.data?.set ?? '', size: 18, onchange: (e) => e.target.value && choose({set: e.target.value.trim()}, e.target.value.trim())})
+    const kinds = el('div', {class: 'seg', role: 'group', 'aria-label': 'read as'}, KINDS.map((k) => button(k === 'series' ? 'time series' : k, () => setOption('kind', k), {'aria-pressed': String((f.options.kind ?? f.found?.spec.kind) === k), id: `kind-${k}`})))
+    put(dataPart, el('h2', {}, el('i', {}, '1'), 'Data', el('span', {class: 'note'}, 'it stays on this machine')),
+      el('div', {class: 'zone'}, el('span', {}, 'Drop a file or folder here.'), pick(false), pick(true), sets, el('datalist', {id: 'sets'}, (f.sets ?? []).map((s) => el('option', {value: s.name}, s.summary)))),
+      bar, shots, f.data ? kinds : null, f.found?.spec.kind === 'table' ? labels() : null, told)
+  }
+
+  function labels() {
+    const names = (f.found.columns ?? f.found.spec.columns ?? []).map((c) => c.name)
+    return el('p', {class: 'field'}, el('label', {for: 'label-of'}, 'Label column'), el('select', {id: 'label-of', onchange: (e) => setOption('label', e.target.value)},
+      el('option', {value: ''}, 'none'), names.map((n) => el('option', {value: n, selected: f.options.label === n}, n))))
+  }
+
+  async function choose(data, name) {
+    f.data = data
+    f.name = name
+    keep()
+    await read()
+  }
+
+  async function read() {
+    f.found = null
+    f.state = 'reading'
+    put(bar, `reading ${f.name}`)
+    drawData()
+    drawStart()
+    const options = Object.fromEntries(Object.entries(f.options).filter(([n]) => READING.includes(n)))
+    try {
+      f.found = await post('/api/readings', {data: f.data, options})
+      put(told, reading(f.found))
+      const kind = f.found.spec.kind
+      if (!models.some((m) => m.name === f.model && m.kinds.includes(kind))) pickModel(models.find((m) => m.kinds.includes(kind))?.name ?? '')
+    } catch (error) {
+      put(told, el('p', {class: 'said-bad', role: 'alert'}, error.message))
+    }
+    f.state = ''
+    put(bar)
+    drawData()
+    drawModels()
+    drawStart()
+  }
+
+  async function dropped() {
+    const what = take()
+    if (!what) return
+    f.options = {}
+    sending?.abort()
+    sending = new AbortController()
+    f.data = null
+    f.found = null
+    put(told)
+    put(shots, pictures(what).map((file) => {
+      const shown = URL.createObjectURL(file)
+      return el('img', {src: shown, alt: file.name, onload: () => URL.revokeObjectURL(shown)})
+    }))
+    drawData()
+    const off = button('Break off', () => sending.abort(), {class: 'link'})
+    try {
+      const {id, name} = await send(what, (sent, all) => put(bar, `${written(sent, null, null, {form: 'size'})} of ${written(all, null, null, {form: 'size'})} brought to the holding place `, off), sending.signal)
+      await choose({upload: id}, name)
+    } catch (error) {
+      put(bar)
+      put(told, el('p', {class: 'said-bad', role: 'alert'}, error.name === 'AbortError' ? 'Broken off; nothing was kept.' : error.message))
+    }
+  }
+
+  // ---- 2 model ------------------------------------------------------------------------------------------------------
+
+  function drawModels() {
+    const kind = f.found?.spec.kind, fits = models.filter((m) => !kind || m.kinds.includes(kind)), rest = models.filter((m) => !fits.includes(m))
+    const idea = (m) => m.summary.replace(/^[^:]{1,60}: /, '').replace(/\.$/, '').slice(0, 90)
+    put(modelPart, el('h2', {}, el('i', {}, '2'), 'Model', el('span', {class: 'note'}, kind ? `what ${kind} can be used for` : 'data first: they decide')),
+      el('div', {class: 'cards'}, fits.map((m) => el('button', {type: 'button', id: `model-${m.name}`, 'aria-pressed': String(m.name === f.model), onclick: () => pickModel(m.name)}, el('b', {}, m.name), el('span', {}, idea(m))))),
+      rest.length ? el('details', {class: 'note'}, el('summary', {}, `${rest.length} others cannot read ${kind}`), el('ul', {}, rest.map((m) => el('li', {}, `${m.name} reads ${m.kinds.join(', ')}`)))) : null)
+  }
+
+  async function pickModel(name) {
+    if (name !== f.model) {
+      const known = new Set([...READING, 'epochs', 'steps', 'minutes', 'seed'])
+      f.options = Object.fromEntries(Object.entries(f.options).filter(([n]) => known.has(n)))
+    }
+    f.model = name
+    f.fields = null
+    keep()
+    drawModels()
+    if (!name) return
+    try { f.fields = await get(`/api/models/${encodeURIComponent(name)}`) } catch (error) { put(settingsPart, el('p', {class: 'said-bad'}, error.message)) }
+    drawSettings()
+    drawStart()
+    check()
+  }
+
+  // ---- 3 settings ---------------------------------------------------------------------------------------------------
+
+  function setOption(name, value, standard = '') {
+    const before = f.options[name]
+    if (value === '' || value === standard) delete f.options[name]
+    else f.options[name] = value
+    if (before === f.options[name]) return
+    f.key = key()
+    keep()
+    if (READING.includes(name) && f.data) read()
+    drawStart()
+    clearTimeout(timer)
+    timer = setTimeout(check, CHECK_MS)
+  }
+
+  async function check() {
+    const mine = ++checking
+    if (!f.model) return
+    try {
+      const answer = await post('/api/check', {model: f.model, options: f.options})
+      if (mine !== checking || closed) return
+      f.errors = answer.errors
+    } catch (error) {
+      if (mine !== checking || closed) return
+      f.errors = {'': error.message}
+    }
+    showErrors()
+    drawStart()
+  }
+
+  function showErrors() {
+    for (const box of settingsPart.querySelectorAll('.field')) {
+      const error = f.errors[box.dataset.name], input = box.querySelector('input,select'), note = box.querySelector('.note')
+      input?.setAttribute('aria-invalid', String(Boolean(error)))
+      note.classList.toggle('bad', Boolean(error))
+      note.textContent = error ?? note.dataset.said
+      box.querySelector('.changed').hidden = !(box.dataset.name in f.options)
+    }
+  }
+
+  function field(name, label, standard, said, choices = [], long = '') {
+    const id = `set-${name}`, value = f.options[name] ?? standard
+    const change = (e) => setOption(name, e.target.value.trim(), standard)
+    const input = choices.length ? el('select', {id, 'aria-describedby': `${id}-said`, onchange: change}, choices.map((c) => el('option', {value: c, selected: c === value}, c)))
+      : el('input', {id, value, 'aria-describedby': `${id}-said`, autocomplete: 'off', spellcheck: 'false', oninput: change})
+    return el('div', {class: 'field', 'data-name': name, title: long}, el('label', {for: id}, label, el('span', {class: 'accent changed', hidden: !(name in f.options)}, 'changed')), input, el('p', {class: 'note', id: `${id}-said`, 'data-said': said}, said))
+  }
+
+  function drawSettings() {
+    const all = f.fields?.settings ?? [], sorted = [...all].sort((a, b) => rank(a.name) - rank(b.name)), shown = f.all ? all : sorted.slice(0, FIRST)
+    const more = all.length > FIRST ? button(f.all ? 'fewer' : 'all', () => { f.all = !f.all; keep(); drawSettings() }, {class: 'link', id: 'all-settings'}) : null
+    put(settingsPart, el('h2', {}, el('i', {}, '3'), 'Settings', el('span', {class: 'note'}, `${shown.length} of ${all.length} shown `, more)),
+      f.fields?.presets.length ? el('p', {class: 'field', 'data-name': 'preset'}, el('label', {for: 'set-preset'}, 'Preset', el('span', {class: 'accent changed', hidden: !f.options.preset}, 'changed')),
+        el('select', {id: 'set-preset', onchange: (e) => setOption('preset', e.target.value)}, el('option', {value: ''}, 'none'), f.fields.presets.map((p) => el('option', {value: p, selected: f.options.preset === p}, p))), el('span', {class: 'note', 'data-said': 'settings, budget and reading under one name'}, 'settings, budget and reading under one name')) : null,
+      el('div', {class: 'fields'}, shown.map((s) => field(flag(s), s.name.replaceAll('_', ' '), text(s.default), s.choices.length ? `default ${text(s.default)}` : `${range(s.type)}, default ${text(s.default)}`, s.type === 'bool' ? ['on', 'off'] : s.choices, s.doc)),
+        field('seed', 'seed', '0', 'same seed, same result')))
+    showErrors()
+  }
+
+  const rank = (name) => ['latent', 'hidden', 'lr', 'batch_size', 'layers', 'width', 'cell', 'window', 'beta', 'backbone', 'codes'].indexOf(name) + 1 || 99
+
+  // ---- start --------------------------------------------------------------------------------------------------------
+
+  const quote = (w) => /^[\w./:=@%+,-]+$/.test(w) ? w : `'${w.replaceAll("'", `'\\''`)}'`
+  const command = () => ['elboroom fit', f.model || 'MODEL', quote(f.name || 'DATA'), ...Object.entries(f.options).map(([n, v]) => v === 'on' ? `--${n}` : v === 'off' ? `--no-${n}` : `--${n} ${quote(v)}`)].join(' ')
+
+  function drawStart() {
+    const wrong = Object.entries(f.errors).filter(([, v]) => v), line = el('textarea', {rows: 1, spellcheck: 'false', 'aria-label': 'the same as a command line; paste one to fill the form', value: command(), onchange: (e) => paste(e.target.value)})
+    const named_ = ['epochs', 'steps', 'minutes'].find((b) => b in f.options) ?? f.budget ?? 'epochs'
+    const amount = el('input', {id: 'budget', size: 5, value: f.options[named_] ?? '', placeholder: named_ === 'epochs' && f.fields ? String(f.fields.epochs) : '', 'aria-label': `budget in ${named_}`, 'aria-invalid': String(Boolean(f.errors[named_])), oninput: (e) => setOption(named_, e.target.value.trim())})
+    const unit = el('select', {'aria-label': 'unit of the budget', id: 'budget-unit', onchange: (e) => { const v = f.options[named_]; delete f.options[named_]; f.budget = e.target.value; if (v) f.options[f.budget] = v; drawStart(); check() }}, ['epochs', 'steps', 'minutes'].map((u) => el('option', {selected: u === named_}, u)))
+    const why = !f.data ? 'Data first.' : f.state === 'reading' ? 'The data are being read.' : !f.found ? 'These data cannot be read as they are.' : !f.model ? 'No model reads these data.'
+      : wrong.length ? `${wrong.length === 1 ? 'One setting needs' : `${wrong.length} settings need`} a change before this can start: ${wrong.map(([n, v]) => n || v).join(', ')}.` : ''
+    put(startPart, el('div', {class: 'command'}, line, button('copy', () => navigator.clipboard?.writeText(command()), {class: 'link'})),
+      el('p', {class: 'acts'}, amount, unit, el('span', {class: 'note'}, 'time left is told once it runs'), el('span', {style: {marginLeft: 'auto'}}, button('Start', start, {class: 'main', id: 'start', disabled: Boolean(why) || f.state === 'starting'}))),
+      why && f.data ? el('p', {class: wrong.length ? 'said-bad' : 'note', role: 'status'}, why) : null)
+  }
+
+  async function paste(line) {
+    if (line.trim() === command()) return
+    try {
+      const answer = await post('/api/command', {command: line})
+      if (!answer.ok) throw new Error(Object.values(answer.errors)[0])
+      f.options = answer.options
+      f.key = key()
+      if (answer.note) toast(answer.note)
+      if (answer.left_out?.length) toast(`left out: ${answer.left_out.map((n) => `--${n}`).join(', ')}; a page decides these itself`)
+      await pickModel(answer.model)
+      const same = JSON.stringify(f.data) === JSON.stringify(answer.data.upload ? {upload: answer.data.upload} : {set: answer.data.set})
+      if (answer.data.upload) await choose({upload: answer.data.upload}, answer.data.name)
+      else if (answer.data.set && !same) await choose({set: answer.data.set}, answer.data.set)
+      drawSettings()
+      drawStart()
+      check()
+    } catch (error) {
+      drawStart()
+      startPart.append(el('p', {class: 'said-bad', role: 'alert'}, error.message))
+    }
+  }
+
+  async function start() {
+    f.state = 'starting'
+    const press = startPart.querySelector('#start')
+    press.disabled = true
+    press.textContent = 'Starting…'
+    try {
+      const job = await post('/api/start', {key: f.key, model: f.model, data: f.data, options: f.options})
+      f.key = key()
+      sessionStorage.removeItem('new run')
+      go(`/runs/${job.id}`)
+    } catch (error) {
+      f.state = ''
+      f.key = key()
+      drawStart()
+      startPart.append(el('p', {class: 'said-bad', role: 'alert'}, error.message))
+    }
+  }
+
+  async function begin() {
+    const from = query.get('clone')
+    if (from) await clone(from)
+    else if (query.get('set') || query.get('upload') || query.get('model')) {
+      f.options = query.get('epochs') ? {epochs: query.get('epochs')} : {}
+      f.model = query.get('model') ?? f.model
+      if (query.get('set')) [f.data, f.name] = [{set: query.get('set')}, query.get('set')]
+      if (query.get('upload')) {
+        const up = (await get('/api/uploads')).find((u) => u.id === query.get('upload'))
+        if (up) [f.data, f.name] = [{upload: up.id}, up.name]
+      }
+    }
+    if (from || query.size) history.replaceState(null, '', '/new')
+    f.key = key()
+    f.errors = {}
+    drawData()
+    drawModels()
+    drawStart()
+    get('/api/sets').then((list) => { f.sets = list; if (!closed) drawData() }, () => {})
+    if (waits()) dropped()
+    else if (f.data) read()
+    if (f.model) pickModel(f.model)
+  }
+
+  async function clone(id) {
+    const run = await get(`/api/runs/${id}`)
+    const read_ = run.reading?.reading ?? {}, plain = {kind: 'auto', scale: 'auto', size: null, channels: null, label: '', time: '', columns: [], observed: [], group_by: '', train_until: '', split: null, strict: false, tokenizer: '', window: 0, period: 0}
+    f.options = Object.fromEntries(run.settings.filter((s) => s.differs).map((s) => [flag(s), text(s.value)]))
+    const changed = Object.entries(read_).filter(([n, v]) => n in plain && JSON.stringify(v) !== JSON.stringify(plain[n]))
+    if (!run.reading?.named) for (const [n, v] of changed) f.options[n.replaceAll('_', '-')] = n === 'size' ? v.join('x') : text(v)
+    if (run.budget.epochs) f.options.epochs = String(run.budget.epochs)
+    else if (run.budget.steps) f.options.steps = String(run.budget.steps)
+    if (run.runtime.seed) f.options.seed = String(run.runtime.seed)
+    f.model = run.model
+    f.data = run.reading?.named ? {set: run.reading.name} : {run: id}
+    f.name = run.reading?.name ?? ''
+    f.clone = true
+    keep()
+  }
+
+  begin().catch((error) => put(told, el('p', {class: 'said-bad', role: 'alert'}, error.message)))
+  node.addEventListener('keydown', (e) => { if (e.key === 'Enter' && (e.ctrlKey || e.metaKey)) startPart.querySelector('#start:not(:disabled)')?.click() })
+  return {node, dropped, close: () => { closed = true; sending?.abort() }}
+}
