@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from elboroom.comparison_codes import compared_codes, objectives
 from elboroom.comparison_measures import MEASURES, SEED, Side, measured
 from elboroom.comparison_quality import compared_quality
 from elboroom.comparison_words import table
@@ -69,7 +70,8 @@ class Picked(Rows):
 def compare(runs: Sequence[Run], data: Any = None, *, samples: int = 0) -> dict[str, Any]:
     """Measure every run on `data`, or on the held-out items that they share, and set the differences side by side.
 
-    Plain JSON types: data, runs, measures (cells, references, differences, what can be said), costs, settings, notes.
+    Plain JSON types: data, runs, measures (cells, references, differences, what can be said), objectives, costs,
+    settings, notes.
     Raises InputError where the runs have no held-out item in common.
     """
     if len(runs) < 2:
@@ -95,7 +97,9 @@ def compare(runs: Sequence[Run], data: Any = None, *, samples: int = 0) -> dict[
         "data": about,
         "runs": [_about(side) for side in sides],
         "measures": [found for key in MEASURES if (found := measured(key, sides)) is not None]
-        + compared_quality(sides),
+        + compared_quality(sides)
+        + compared_codes(sides),
+        "objectives": objectives(sides),
         "costs": _costs(sides),
         "settings": _settings(sides),
         "notes": _notes(sides, about),
@@ -240,21 +244,23 @@ def _about(side: Side) -> dict[str, Any]:
 
 def _costs(sides: list[Side]) -> list[dict[str, Any]]:
     """What each run took; None where it says nothing of it."""
-    rows = (("took_s", "s", "training time"), ("step_s", "s", "a step"), ("parameters", "numbers", "parameters"),
-            ("step", "steps", "steps taken"))  # fmt: skip
+    rows = (("took_s", "s", "training time"), ("step_s", "s", "a step"), ("peak_bytes", "bytes", "peak memory"),
+            ("parameters", "numbers", "parameters"), ("step", "steps", "steps taken"))  # fmt: skip
     return [
         {
             "key": key,
             "unit": unit,
             "label": label,
-            "cells": [{"run": s.name, "value": _cost(s.run.meta, key), "why": "one run, no interval"} for s in sides],
+            "cells": [_cost(side, key) for side in sides],
         }
         for key, unit, label in rows
     ]
 
 
-def _cost(meta: dict[str, Any], key: str) -> Any:
-    return meta["took_s"] / max(1, meta["step"]) if key == "step_s" else meta[key]
+def _cost(side: Side, key: str) -> dict[str, Any]:
+    meta = side.run.meta
+    value = meta["took_s"] / max(1, meta["step"]) if key == "step_s" else meta.get(key)
+    return {"run": side.name, "value": value, "why": "was not recorded" if value is None else "one run, no interval"}
 
 
 def _settings(sides: list[Side]) -> list[dict[str, Any]]:

@@ -68,10 +68,16 @@ def table(comparison: dict[str, Any]) -> str:
         arrow = {"more": " (more is better)", "less": " (less is better)", "": ""}[measure["better"]]
         rows.append([measure["key"] + arrow, *cells, measure["said"]])
     for cost in comparison["costs"]:
-        rows.append([cost["label"], *[f"{cell['value']:,.6g} {cost['unit']}" for cell in cost["cells"]], ""])
+        rows.append([cost["label"], *[_spent(cell["value"], cost["unit"]) for cell in cost["cells"]], ""])
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return "\n".join([*comparison["notes"], "", *lines])
+
+
+def _spent(value: float | None, unit: str) -> str:
+    if value is None:
+        return "not recorded"
+    return f"{value / 1e6:,.6g} MB" if unit == "bytes" else f"{value:,.6g} {unit}"
 
 
 def _written(cell: dict[str, Any]) -> str:

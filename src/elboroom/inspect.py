@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from elboroom.core.abilities import Bounds, Decodes, Encodes, Samples
+from elboroom.core.abilities import Assumes, Bounds, Decodes, Encodes
 from elboroom.core.errors import Unable
 from elboroom.core.model import Model
 from elboroom.core.spec import Spec
@@ -126,11 +126,16 @@ def normal_quantiles(n: int) -> NDArray[np.float64]:
     return points
 
 
+def is_normal(model: Model) -> bool:
+    """Whether its codes shall follow N(0, I)."""
+    return isinstance(model, Assumes) and model.law == "N(0, I)"
+
+
 def manifold(model: Model, spec: Spec, *, codes: NDArray[Any] | None = None, n: int = POINTS) -> Inspection:
-    """The n x n picture of a code of two dimensions; `codes` (items, 2) are needed where z has no law."""
+    """The n x n picture of a code of two dimensions; `codes` (items, 2) are needed where z is not of N(0, I)."""
     if not isinstance(model, Decodes):
         raise Unable("this model cannot decode, so its code has no picture")
-    if isinstance(model, Samples):
+    if is_normal(model):
         across = up = normal_quantiles(n)
         law = "at equal shares of N(0, I)"
     elif codes is not None and len(codes):
@@ -138,7 +143,7 @@ def manifold(model: Model, spec: Spec, *, codes: NDArray[Any] | None = None, n: 
         across, up = np.quantile(codes[:, 0], at), np.quantile(codes[:, 1], at)
         law = "at equal shares of the codes of held-out data"
     else:
-        raise Unable("the codes of this model follow no law; give data whose codes say where to look")
+        raise Unable("the codes of this model follow no law of known shares; give data whose codes say where to look")
     columns, rows = np.meshgrid(across, up[::-1])
     z = np.stack([columns, rows], axis=-1).astype(np.float32)
     caption = f"Decoded means of z {law}, {n} x {n}: the first dimension from left to right, the second upwards."
@@ -160,7 +165,7 @@ def traversals(
     z = np.tile(middle, (len(order), steps, 1)).astype(np.float32)
     for row, dimension in enumerate(order):
         z[row, :, dimension] = (
-            normal_quantiles(steps) if isinstance(model, Samples) else np.quantile(codes[:, dimension], at)
+            normal_quantiles(steps) if is_normal(model) else np.quantile(codes[:, dimension], at)
         )
     names = ", ".join(f"z{d + 1}" for d in order)
     caption = f"Decoded means while one dimension moves ({names}, the most used first), the others at their mean."

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from .record import Finding, Record, Row, Rule, is_number, step_of
+from .record import Finding, Record, Row, Rule, is_number, percent, step_of
 
-__all__ = ["RULES", "posterior_collapse"]
+__all__ = ["RULES", "posterior_collapse", "unused_noise"]
 
 UNUSED = 0.01
 """Nats of rate below which a latent dimension carries nothing."""
 COLLAPSED = 0.9
 """Share of unused dimensions that is an alarm."""
+HEARD = 0.01
+"""Share of the variance of z below which an encoder draws in name only."""
 
 
 def posterior_collapse(record: Record) -> Finding | None:
@@ -33,6 +35,21 @@ def posterior_collapse(record: Record) -> Finding | None:
     return Finding("posterior_collapse", "alarm", unused_share, COLLAPSED, since, why, remedy)
 
 
+def unused_noise(record: Record) -> Finding | None:
+    """An encoder that draws its codes, and draws nearly the same one each time. A rate would not have let it."""
+    noise = (record.details.get("matching") or {}).get("noise") or {}
+    found = noise.get("share")
+    if not is_number(found) or record.details.get("rate_by_dimension"):
+        return None
+    below = sum(is_number(axis) and axis < HEARD for axis in noise.get("axes", []))
+    why = f"{percent(found)} of the variance of z is of the encoder's noise, the rest follows from x"
+    if found >= HEARD:
+        return Finding("unused_noise", "ok", found, HEARD, None, why, "")
+    why += f"; {below} of {len(noise.get('axes', []))} axes lie below {percent(HEARD)}: it is all but deterministic"
+    remedy = "a smaller weight of the reconstruction (--lam) leaves room for noise; or --encoder deterministic"
+    return Finding("unused_noise", "warn", found, HEARD, None, why, remedy)
+
+
 def _stays_below(history: list[Row], name: str, bar: float) -> int | None:
     """The first logged step from which `name` never again reaches `bar`."""
     since: int | None = None
@@ -43,4 +60,4 @@ def _stays_below(history: list[Row], name: str, bar: float) -> int | None:
     return since
 
 
-RULES: tuple[Rule, ...] = (posterior_collapse,)
+RULES: tuple[Rule, ...] = (posterior_collapse, unused_noise)

@@ -18,6 +18,7 @@ from markupsafe import Markup
 from . import galleries, latent, measures, record, text, verdict
 from .attention_section import attention
 from .classes import class_by_class, classes, mistakes
+from .code_law import code_law
 from .colors import style_sheet
 from .contents import Contents, read_run
 from .copying import context_and_copying
@@ -99,6 +100,7 @@ def _sections(contents: Contents) -> list[Section]:
         neighbours(contents),
         galleries.manifold(contents),
         latent.latent_code(contents),
+        code_law(contents),
         attention(contents),
         memory(contents),
         measures.all_measures(contents),

@@ -14,12 +14,13 @@ from typing import Any
 from markupsafe import Markup
 
 from .assembly import on_paper, on_phones, page
+from .comparison_codes import code_maps, code_sheets, objectives
 from .contents import read_run
 from .figures import SHAPES, Dot, mark, mark_axis
 from .galleries import last_sheet
 from .layout import Cell, Table, csv_uri, measured, named
 from .names import shown_name, shown_text
-from .numbers import written
+from .numbers import Form, written
 from .pictures import Picture
 from .plots import Axis, Canvas
 from .record import value_text as setting_text
@@ -37,10 +38,12 @@ GROUPS = (
     ("How well it rebuilds", ("reconstruction_bce", "reconstruction_mse", "psnr_db", "mae", "r2")),
     ("How good its samples are", ("frechet_distance", "kernel_distance", "precision", "recall", "density", "coverage",
                                   "modes_found", "memorised_share")),
+    ("How its codes lie", ("code_mmd", "code_gap", "code_auc")),
     ("How useful its code is", ("active_units", "trustworthiness", "neighbour_accuracy", "ari", "nmi", "mig")),
 )  # fmt: skip
 OTHERS = "What else was measured"
 COSTS = "What it costs"
+FORMS: dict[str, Form] = {"s": "time", "bytes": "size"}
 FORECASTS = ("How well it forecasts", ("mae", "mae_horizon", "coverage_90"))
 """Where rows are forecast, the absolute error is one of a forecast, not of a reconstruction."""
 
@@ -69,12 +72,12 @@ def comparison_html(table: dict[str, Any]) -> str:
     runs = table["runs"]
     names = [str(run["name"]) for run in runs]
     groups = _groups(table, len(runs))
-    pictures = _samples(runs)
+    pictures, sheets = _samples(runs), code_sheets(runs)
     title = f"Compare {plural(len(runs), 'run')}"
     differing = _settings(table, names, only_differing=True)
     return page(
         "comparison.html",
-        on_phones(pictures) + on_paper(title, "compared"),
+        on_phones([*pictures, *(one for kind in sheets for one in kind.pictures)]) + on_paper(title, "compared"),
         title=title,
         notes=[shown_text(note) for note in table.get("notes") or []],
         runs=[
@@ -83,6 +86,9 @@ def comparison_html(table: dict[str, Any]) -> str:
         ],
         groups=groups,
         samples=pictures,
+        maps=code_maps(runs),
+        sheets=sheets,
+        objectives=objectives(table),
         differing=differing,
         settings=_settings(table, names, only_differing=False),
         csv=_csv(table, names),
@@ -163,9 +169,9 @@ def _cell(key: str, cell: dict[str, Any], best: bool) -> Cell:
         )
     text = written(cell["value"], cell.get("low"), cell.get("high"))
     name = str(cell.get("run") or "")
-    return Cell(
-        text, "num best" if best else "num", title=repr(cell["value"]), data={**measured(key, cell), "run": name}
-    )
+    second = f"p of equal laws {written(cell['p'])}" if _finite(cell.get("p")) else ""
+    data = {**measured(key, cell), "run": name}
+    return Cell(text, "num best" if best else "num", title=repr(cell["value"]), data=data, second=second)
 
 
 def _said(entry: dict[str, Any]) -> str:
@@ -185,12 +191,12 @@ def _cost(entry: dict[str, Any], count: int) -> Row:
     cells = entry["cells"]
     values = [float(c["value"]) for c in cells if _finite(c.get("value"))]
     axis = mark_axis(values, MARK_WIDTH)
-    in_seconds = entry.get("unit") == "s"
+    form: Form = FORMS.get(str(entry.get("unit")), "count")
     texts = [
         Cell(
-            written(c["value"], form="time" if in_seconds else "count"),
+            written(c["value"], form=form),
             "num",
-            title=repr(c["value"]),
+            title=str(c.get("why") or "") if c["value"] is None else repr(c["value"]),
             data={**measured(str(entry["key"]), c), "run": str(c.get("run") or "")},
         )
         for c in cells

@@ -164,15 +164,22 @@ def _maybe(value: float) -> float | None:
 
 
 def code_map(
-    points: Array, groups: list[tuple[str, Array]], names: tuple[str, str], width: float, summary: str, prior: float
+    points: Array,
+    groups: list[tuple[str, Array]],
+    names: tuple[str, str],
+    width: float,
+    summary: str,
+    prior: float,
+    under: Array | None = None,
 ) -> Markup:
     """Points by class on one scale for both axes, class names at the median of each cloud.
 
     `groups` holds (name, boolean mask) in drawing order; the first nine have colours of their own, the rest are grey.
-    `prior` is the radius of a dashed circle about 0; 0 draws none.
+    `prior` is the radius of a dashed circle about 0; 0 draws none. `under` are points of another law, grey, beneath.
     """
     margin, bottom = 34.0, 34.0
-    low, high = points.min(axis=0), points.max(axis=0)
+    both = points if under is None else np.concatenate([points, under])
+    low, high = both.min(axis=0), both.max(axis=0)
     if prior:
         low, high = np.minimum(low, -prior), np.maximum(high, prior)
     extent = np.maximum(high - low, 1e-9)
@@ -189,6 +196,8 @@ def code_map(
         radius = x_axis(prior) - x_axis(0)
         canvas.circle(x_axis(0), y_axis(0), radius, "dash")
     size = " few" if len(points) < FEW_POINTS else ""
+    if under is not None:
+        canvas.dots(x_axis.place(under[:, 0]), y_axis.place(under[:, 1]), f"points{size} c{SLOTS}")
     for i, (_, mask) in enumerate(groups):
         slot = f"c{i + 1}" if i < SLOTS - 1 else f"c{SLOTS}"
         canvas.dots(x_axis.place(points[mask, 0]), y_axis.place(points[mask, 1]), f"points{size} {slot}")

@@ -18,7 +18,7 @@ from .players import has_players
 from .plots import Canvas
 from .words import plural
 
-__all__ = ["last_sheet", "manifold", "reconstruction", "samples", "sheet_figure"]
+__all__ = ["last_sheet", "manifold", "reconstruction", "samples", "sheet_figure", "sheet_picture"]
 
 SPACE, NARROW = 680, 358
 GAP = 4
@@ -187,7 +187,8 @@ def _sample_notes(contents: Contents, kept: int, sheet: Image.Image | None) -> l
     seed = contents.part("runtime").get("seed")
     means = "decoded means" in said
     law = "its mean is shown, for noise on grey values says nothing" if means else "x is drawn from it"
-    notes = [Note("Three steps.", f"z from N(0, I); the decoder gives the law of every pixel; {law}.")] if said else []
+    prior = shown_name(contents.detail("matching").get("law") or "N(0, I)")
+    notes = [Note("Three steps.", f"z from {prior}; the decoder gives the law of every pixel; {law}.")] if said else []
     if has_players(contents):
         notes = [Note("Two steps.", "z from N(0, I); the generator makes x of it and adds no noise.")]
     if isinstance(seed, int):
@@ -247,6 +248,17 @@ def sheet_figure(contents: Contents, file: str, alt: str, default: str, names: l
     said = FACTOR_SENTENCE.sub("", sheet.info["said"]).rstrip(". ")
     caption = (f"{said}." if said else default) + _cut_text(cells, shown)
     return Figure(caption, pictures=[one], row_labels=labels if shown[1] == len(cells) else []), ""
+
+
+def sheet_picture(contents: Contents, file: str, alt: str, space: int = 330) -> Picture | None:
+    """One sheet of media/ alone, for pages that set runs side by side; None where it cannot be shown."""
+    sheet = opened(contents.folder / "media" / file)[0] if _is_images(contents) else None
+    if sheet is None:
+        return None
+    cells = taken_apart(sheet, _cell(contents))
+    if cells.shape[:2] == (1, 1):
+        cells = taken_apart(sheet, _cell(contents), between=ROW_GAP)
+    return placed(cells, space=space, narrow=NARROW, alt=alt, gap=_gap(contents))[0]
 
 
 def _instead(what: str, reason: str, contents: Contents) -> str:

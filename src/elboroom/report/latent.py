@@ -16,7 +16,7 @@ from .numbers import written
 from .plots import Array
 from .words import plural
 
-__all__ = ["latent_code", "principal_axes"]
+__all__ = ["PRIOR_RADIUS", "class_groups", "latent_code", "principal_axes"]
 
 UNUSED_NATS = 0.01
 MOST_POINTS = 10_000
@@ -167,7 +167,7 @@ def _map(contents: Contents) -> tuple[Figure, list[Note]]:
     z: Array = contents.codes["z"][chosen]
     labels, index = (contents.codes[k][chosen] if k in contents.codes else None for k in ("label", "index"))
     points, axes, prior, how = _in_plane(contents, z)
-    groups, note = _groups(contents, labels, len(z))
+    groups, note = class_groups(contents, labels, len(z))
     shown = f"all {len(z):,}" if whole == len(z) else f"{len(z):,} of {whole:,}, random"
     caption = f"Code map: one point an example, its mean code, {shown}. {note}"
     if prior:
@@ -220,7 +220,7 @@ def _in_plane(contents: Contents, z: Array) -> tuple[Array, tuple[str, str], flo
     return points, (f"principal axis 1 ({texts[0]})", f"principal axis 2 ({texts[1]})"), 0.0, how
 
 
-def _groups(contents: Contents, labels: Any, n: int) -> tuple[list[tuple[str, Array]], str]:
+def class_groups(contents: Contents, labels: Any, n: int) -> tuple[list[tuple[str, Array]], str]:
     """(name, mask) of each class in the order of the classes, and what the caption says of them."""
     everything = np.ones(n, dtype=bool)
     if labels is None:

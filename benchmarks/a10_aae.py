@@ -1,0 +1,117 @@
+"""A10: the adversarial autoencoder of the course on MNIST in [-1, 1], its encoders and weights, and modes beside a GAN.
+
+The row with a goal is the course's: z of 8, lam 0.995, error below 0.05. The others answer questions and have none: do
+codes of a stochastic encoder follow N(0, I) better at z = 2 and z = 20, and does that make better samples; what lam
+trades; what a plain autoencoder of the same nets (lam 1) does; how many points of ring8 and grid25 are found.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from benchmarks.recipe import Options, fit, round_off
+from benchmarks.record import Result
+from elboroom.metrics.interval import mean_interval
+
+__all__ = ["run"]
+
+NAME = "a10_aae"
+COURSE = ("--latent", 8, "--lam", 0.995)
+ENCODERS, WIDTHS, LAMS = ("deterministic", "gaussian", "universal"), (2, 20), (0.0, 0.5, 0.9, 0.95, 0.99, 0.999, 1.0)
+SEEDS, EPOCHS, STUDY_EPOCHS, MODE_STEPS = 3, 30, 10, 12_000
+MEASURES = ("reconstruction_mse", "frechet_distance", "modes_found", "high_quality_share")
+POINTS = ("--scale", "none", "--latent", 2, "--hidden", "128,128", "--batch-size", 256)
+GAMES: dict[str, tuple[object, ...]] = {
+    "AAE": ("aae", *POINTS, "--critic-hidden", "128,128"),
+    "GAN": ("gan", *POINTS, "--critic-hidden", "128,128", "--lr", 1e-3),
+}
+PROTOCOL = (
+    f"elboroom fit aae mnist --scale symmetric, the defaults (Adam 1e-3, beta1 0.5; SGD 5e-3 for the 3 x 512 of "
+    f"the discriminator; batch 64); the course's row by convolutions, {EPOCHS} epochs; encoders and lam by a layer of "
+    f"512, {STUDY_EPOCHS} epochs; {SEEDS} seeds each; ring8 and grid25: {MODE_STEPS:,} steps; all from metrics.json "
+    "and details.json on the test part; mean over seeds with Student's t"
+)
+
+
+def run(options: Options) -> Result:
+    result = options.begin(NAME, __doc__.splitlines()[0], PROTOCOL, "digits, 1 epoch, 1 seed, two lam, 40 steps")
+    result.data = {"name": "mnist; ring8 and grid25", "scale": "symmetric"}
+    short = options.short
+    data, seeds = ("digits", 1) if short else ("mnist", SEEDS)
+    long, study = (1, 1) if short else (EPOCHS, STUDY_EPOCHS)
+    trial = Trial(result, options, options.scratch(NAME), seeds)
+    images = ("aae", data, "--scale", "symmetric")
+    small = ("--backbone", "mlp", "--hidden", "32" if short else "512")
+    course = (*images, *COURSE, *(small if short else ()), "--epochs", long)
+    trial.add("course", course, {"reconstruction_mse": "< 0.05"})
+    for width in WIDTHS:
+        for encoder in ENCODERS:
+            words = (*images, *small, "--latent", width, "--encoder", encoder, "--epochs", study)
+            trial.add(f"z {width}, {encoder}", words)
+        trial.add(f"z {width}, plain (lam 1)", (*images, *small, "--latent", width, "--lam", 1, "--epochs", study))
+    for lam in LAMS[::6] if short else LAMS:
+        trial.add(f"z 8, lam {lam:g}", (*images, *small, "--latent", 8, "--lam", lam, "--epochs", study))
+    for points in ("ring8", "grid25"):
+        for name, (model, *settings) in GAMES.items():
+            source = f"{points}:n=2000" if short else points
+            trial.add(f"{points}, {name}", (model, source, *settings, "--steps", 40 if short else MODE_STEPS))
+    stochastic_wins(result, trial.found)
+    return result
+
+
+class Trial:
+    """Fits over seeds, and what was found by name, measure and seed."""
+
+    def __init__(self, result: Result, options: Options, scratch: Path, seeds: int) -> None:
+        self.result, self.options, self.scratch, self.seeds = result, options, scratch, seeds
+        self.found: dict[str, dict[str, list[float]]] = {}
+
+    def add(self, name: str, words: tuple[object, ...], goals: dict[str, str] | None = None) -> None:
+        """Fit once a seed; a row for every measure that all seeds have."""
+        every: list[dict[str, float]] = []
+        for seed in range(self.seeds):
+            folder = "-".join([*name.replace(",", "").replace("(", "").replace(")", "").split(), str(seed)]).lower()
+            command, document = fit(
+                self.options, self.scratch, [*words, "--seed", seed, "--run", folder, "--or-resume"]
+            )
+            details = json.loads((self.scratch / folder / "details.json").read_text(encoding="utf-8"))
+            every.append(measures(document["metrics"], details.get("matching") or {}))
+        self.result.commands.append(command)
+        shared = [key for key in every[0] if all(key in one for one in every)]
+        self.found[name] = {key: [one[key] for one in every] for key in shared}
+        for key, values in self.found[name].items():
+            add(self.result, f"{name}: {key}", values, (goals or {}).get(key, ""))
+        self.result.details[name] = {k: [round_off(v) for v in values] for k, values in self.found[name].items()}
+
+
+def measures(metrics: dict[str, Any], matching: dict[str, Any]) -> dict[str, float]:
+    """What the questions are about, of one run."""
+    found = {key: metrics[key]["value"] for key in MEASURES if metrics.get(key, {}).get("value") is not None}
+    if matching:
+        found["MMD^2 of codes"], found["its p"] = matching["mmd"]["value"], matching["mmd"]["p"]
+        found["largest gap on an axis"], found["AUC of codes"] = matching["ks"]["value"], matching["auc"]["value"]
+        found |= {"noise share of Var z": matching["noise"]["share"]} if "noise" in matching else {}
+    return found
+
+
+def add(result: Result, name: str, values: list[float], goal: str = "", how: str = "") -> None:
+    spread = mean_interval(values)
+    low, high = (None if math.isnan(end) else round_off(end) for end in (spread.low, spread.high))
+    said = how or f"mean of {len(values)} seed{'' if len(values) == 1 else 's'}"
+    result.add(name, round_off(spread.value), "", goal, low=low, high=high, how=said)
+
+
+def stochastic_wins(result: Result, found: dict[str, dict[str, list[float]]]) -> None:
+    """Each stochastic encoder less the deterministic one, seed by seed: below 0 it wins."""
+    for width in WIDTHS:
+        plain = found[f"z {width}, deterministic"]
+        for encoder in ENCODERS[1:]:
+            mine = found[f"z {width}, {encoder}"]
+            for key in ("MMD^2 of codes", "AUC of codes", "frechet_distance", "reconstruction_mse"):
+                if key in plain and key in mine:
+                    pairs = [a - b for a, b in zip(mine[key], plain[key], strict=True)]
+                    name = f"z {width}: {key}, {encoder} - deterministic"
+                    add(result, name, pairs, how=f"paired over {len(pairs)} seeds; below 0 the stochastic one wins")
