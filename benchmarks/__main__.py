@@ -45,12 +45,16 @@ RECIPES = (
     "p5_disentanglement",
     "a8_beta",
     "a10_aae",
+    "a11_imbalance",
     "a12_against_vae",
     "a4_imputer",
     "a5_vae_bits",
     "p6_dcgan",
     "p7_penalty",
     "b3_segments",
+    "b1_modes",
+    "b2_stacked_mnist",
+    "b5_mnist",
     "e4_serve_streams",
 )
 README = Path(__file__).parent / "README.md"

@@ -23,7 +23,7 @@ FLOORS = {
     2: {"models"},
     3: {"anomalies", "api", "attention", "baselines", "batching", "checks", "classification", "code_sheets", "comparison",
         "comparison_codes", "comparison_measures", "comparison_quality", "comparison_words", "detecting", "detecting_answer", "drawing",
-        "diagnose", "estimator", "evaluate", "evaluate_codes", "evaluate_horizons", "evaluate_imputation", "evaluate_mistakes",
+        "diagnose", "estimator", "evaluate", "evaluate_codes", "evaluate_denoising", "evaluate_horizons", "evaluate_imputation", "evaluate_mistakes",
         "evaluate_samples", "evaluate_sequences", "evaluate_series", "evaluate_text", "export",
         "extractors", "finish", "fitting", "forecasting", "generation", "gpt2_weights", "horizon", "imbalance", "imputation",
         "inspect", "inspect_cells", "inspect_looks", "inspect_text", "measuring", "memorisation", "outputs", "pace", "plan", "processes",

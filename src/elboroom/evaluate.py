@@ -18,7 +18,17 @@ from torch import Tensor, nn
 
 from elboroom.baselines.pca import PCA, rows_for_pca
 from elboroom.baselines.pixels import Independent
-from elboroom.core.abilities import Bounds, Classifies, Continues, Decodes, Encodes, Forecasts, Imputes, Quantizes
+from elboroom.core.abilities import (
+    Bounds,
+    Classifies,
+    Continues,
+    Decodes,
+    Denoises,
+    Encodes,
+    Forecasts,
+    Imputes,
+    Quantizes,
+)
 from elboroom.core.batch import Batch
 from elboroom.core.errors import InputError
 from elboroom.core.model import Model
@@ -118,16 +128,21 @@ def evaluate(
             matched, draws = evaluate_codes(model, reader, seed)
             made = evaluate_samples(model, dataset, part=name, seed=seed, most=compared, references=baselines)
             told = _told(model, transform, spec, dataset, name, train, seed)
+            cleaned = _cleaned(model, spec, dataset, name, reader, simple.pca, seed)
     finally:
         model.train(was_training)
     found.split, found.factor_names = name, tuple(factor for factor, _ in dataset.factors)
     measures, details = summarise(found, seed=seed)
     return Evaluation(
-        metrics={key: measure.to_json() for key, measure in (measures | made.measures | told.measures).items()},
+        metrics={
+            key: measure.to_json()
+            for key, measure in (measures | made.measures | told.measures | cleaned.measures).items()
+        },
         details=details
         | ({"matching": matched} if matched else {})
         | ({"quality": made.details} if made.details else {})
-        | told.details,
+        | told.details
+        | cleaned.details,
         per_example=found.per_example() | told.per_example,
         codes=_codes(found, reader, seed),
         samples=made.arrays,
@@ -166,6 +181,19 @@ def _told(
     if not isinstance(model, Imputes) or (isinstance(model, Encodes) and not spec.observed):
         return Filled()
     return evaluate_imputation(model, transform, spec, dataset, part=part, train=train, seed=seed)
+
+
+def _cleaned(
+    model: Model, spec: Spec, dataset: Dataset, part: str, reader: Reader, pca: PCA | None, seed: int
+) -> Filled:
+    """What is found of noise that is put on held-out rows."""
+    from elboroom.evaluate_imputation import Filled
+
+    if not isinstance(model, Denoises):
+        return Filled()
+    from elboroom.evaluate_denoising import evaluate_denoising
+
+    return evaluate_denoising(model, spec, reader, part, dataset.parts.get("valid"), pca, seed)
 
 
 class Reader:

@@ -76,11 +76,15 @@ CALLS = [
     ("compare one", 2, "two runs or more"),
     ("inspect nowhere", 2, "inspect needs --out"),
     ("report nowhere --out r.pdf", 2, "ends in .html"),
-    ("diagnose imbalance digits", 3, "not in this version"),
-    ("impute x y.csv --out d", 3, "not in this version; verbs that are: models"),
+    ("diagnose imbalance", 2, "diagnose needs DATA"),
+    ("diagnose imbalance nowhere", 2, "there is no such file or folder"),
+    ("diagnose imbalance digits --out x.pdf", 2, "ends in .html"),
+    ("diagnose imbalance digits --weights w.png", 2, "these are no pictures"),
+    ("diagnose imbalance pydocs", 3, "images and tables"),
+    ("impute nowhere y.csv --out d.csv", 2, "no such run folder"),
     ("generate nowhere --prompt x", 2, "no such run folder"),
     ("generate nowhere --top-k 0", 2, "whole number of at least 1"),
-    ("studio", 3, "not in this version"),
+    ("studio --port 99999", 2, "no such port"),
 ]
 
 

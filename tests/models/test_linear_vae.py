@@ -6,6 +6,7 @@ and z given x ~ N(M^-1 W' S^-1 (x - b), M^-1) with S = diag(scale^2), M = I + W'
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -120,3 +121,69 @@ def test_missing_cells_leave_the_likelihood_of_the_measured_ones() -> None:
     standard_error = (log_w - bound).exp().std(0) / math.sqrt(SAMPLES)
     away = (bound - marginal.log_prob(x[:, keep])) / standard_error
     assert away.square().sum().item() < chi2.ppf(0.9973, 20)
+
+
+def weighted(model: VAE, draws: int) -> VAE:
+    """The same parameters, fitted by the bound of so many draws."""
+    other = VAE(VAE.Config(latent=LATENT, hidden=(), likelihood="gaussian", train_samples=draws), SPEC).double()
+    other.load_state_dict(model.state_dict())
+    return other
+
+
+@pytest.mark.parametrize("draws", [2, 7])
+def test_under_the_exact_posterior_the_importance_weighted_loss_is_the_exact_likelihood(draws: int) -> None:
+    model, law, encoder = linear_vae(diagonal=True)
+    set_encoder(model, encoder)
+    x = law.sample((9,))
+    loss, logs = weighted(model, draws).loss(Batch(x), torch.tensor(0.0))
+    torch.testing.assert_close(loss, -law.log_prob(x).mean())
+    assert {"elbo_nats", "rate_nats", "distortion_nats"} <= logs.keys()
+
+
+def test_the_gradient_of_the_importance_weighted_loss_weighs_each_draw_by_its_share() -> None:
+    """Burda et al. 2016, equation 14: sum_k w_k / (w_1 + .. + w_K) grad log w_k."""
+    model, law, encoder = linear_vae()
+    encoder[LATENT:, D] += 0.5
+    set_encoder(model, encoder)
+    model, x = weighted(model, 5), law.sample((3,))
+    torch.manual_seed(4)
+    loss, _ = model.loss(Batch(x), torch.tensor(0.0))
+    found = torch.autograd.grad(loss, list(model.parameters()))
+    torch.manual_seed(4)
+    log_w = model.log_weights(Batch(x), 5)
+    share = torch.softmax(log_w.detach(), 0)
+    expected = torch.autograd.grad(-(share * log_w).sum(0).mean(), list(model.parameters()))
+    torch.testing.assert_close(found, expected)
+
+
+def test_with_many_draws_the_gradient_is_that_of_the_exact_likelihood() -> None:
+    model, law, encoder = linear_vae()
+    encoder[LATENT:, D] += 0.3
+    set_encoder(model, encoder)
+    model, x = weighted(model, 400), law.sample((4,))
+    bias = model.decoder.last.bias
+    exact = -torch.linalg.solve(law.covariance_matrix, (x - law.mean).T).mean(1)  # of -log N(x; b, C) by b
+    torch.manual_seed(5)
+    draws = [torch.autograd.grad(model.loss(Batch(x), torch.tensor(0.0))[0], bias)[0] for _ in range(100)]
+    found = torch.stack(draws)
+    away = (found.mean(0) - exact) / (found.std(0) / 10)
+    assert away.abs().max() < 3.5  # the largest of six
+    assert found.std(0).max() < 0.2 * exact.abs().max()
+
+
+def test_the_bound_does_not_fall_with_the_number_of_draws() -> None:
+    model, law, encoder = linear_vae()
+    encoder[LATENT:, D] += 0.7
+    set_encoder(model, encoder)
+    x, t = law.sample((10,)), torch.tensor(0.0)
+    torch.manual_seed(6)
+    with torch.no_grad():
+        bounds = [
+            -torch.stack([one.loss(Batch(x), t)[0] for _ in range(200)])
+            for one in (weighted(model, k) for k in (1, 2, 5, 20))
+        ]
+    for fewer, more in itertools.pairwise(bounds):
+        error = (fewer.var() / 200 + more.var() / 200).sqrt()
+        assert more.mean() - fewer.mean() > -2 * error
+    assert bounds[-1].mean() > bounds[0].mean() + 0.1  # and here it rises
+    assert bounds[-1].mean() < law.log_prob(x).mean() + 3 * bounds[-1].std() / math.sqrt(200)

@@ -32,8 +32,8 @@ class Studio(Verb):
 
         if args.DIR.exists() and not args.DIR.is_dir():
             raise InputError(f"{args.DIR}: is a file; name a folder of runs")
-        files.make_folder(args.DIR.absolute())
         sock = running.listening(args.port)
+        files.make_folder(args.DIR.absolute())
         port, token = sock.getsockname()[1], secrets.token_urlsafe(32)
         studio = Studio(args.DIR)
         address = f"http://127.0.0.1:{port}{ENTER}?token={token}"

@@ -12,12 +12,12 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from elboroom.core.errors import InputError, Unable, nearest
+from elboroom.core.errors import InputError, nearest
 
 if TYPE_CHECKING:
     from elboroom.cli.parser import Parser
 
-__all__ = ["PLANNED", "VERBS", "Answer", "Listed", "Verb", "find"]
+__all__ = ["VERBS", "Answer", "Listed", "Verb", "find"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,13 +165,9 @@ VERBS: dict[str, Listed] = {
     ),
 }
 
-PLANNED: tuple[str, ...] = ()
-
 
 def find(name: str) -> Listed:
     """The verb called `name`; another name is refused with the nearest."""
-    if name in PLANNED:
-        raise Unable(f"{name} is not in this version; verbs that are: {', '.join(VERBS)}")
     if name not in VERBS:
         raise InputError(f"there is no verb {name!r} (verbs: {', '.join(VERBS)}){nearest(name, VERBS)}")
     return VERBS[name]

@@ -26,6 +26,7 @@ __all__ = [
     "Code",
     "Continues",
     "Decodes",
+    "Denoises",
     "Draws",
     "Encodes",
     "Forecasts",
@@ -138,6 +139,23 @@ class Decodes(ABC):
     @abstractmethod
     def decode(self, z: Tensor) -> Outcome:
         """p(x given z) for z of shape (batch, latent)."""
+
+
+class Denoises(ABC):
+    """Tells clean examples from noisy ones."""
+
+    noise: str
+    """The kind it was trained on, as a reader knows it."""
+    level: float
+    """How strong that was."""
+
+    @abstractmethod
+    def corrupt(self, batch: Batch, level: float) -> Batch:
+        """The same examples under fresh noise of its kind, each of strength `level`."""
+
+    @abstractmethod
+    def denoise(self, batch: Batch) -> Outcome:
+        """p(clean x given noisy x)."""
 
 
 class Assumes(ABC):
@@ -278,6 +296,7 @@ ABILITIES: tuple[type[ABC], ...] = (
     Judges,
     Encodes,
     Decodes,
+    Denoises,
     Assumes,
     Bounds,
     Imputes,

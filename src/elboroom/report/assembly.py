@@ -23,6 +23,7 @@ from .colors import style_sheet
 from .contents import Contents, read_run
 from .copying import context_and_copying
 from .curves import training
+from .denoising import denoising
 from .figures import logo
 from .forecasts import forecasts
 from .layout import Section
@@ -93,6 +94,7 @@ def _sections(contents: Contents) -> list[Section]:
         text.writing(contents),
         context_and_copying(contents),
         galleries.reconstruction(contents),
+        denoising(contents),
         measures.by_column(contents),
         galleries.samples(contents),
         varied(contents),

@@ -37,6 +37,8 @@ MEASURES: dict[str, Word] = {
     "reconstruction_mse": Word("Squared error a value", "less", "decoded mean against original, mean over values"),
     "active_units": Word("Latent dimensions in use", "", "those that carry information", of=True),
     "psnr_db": Word("Peak signal-to-noise ratio", "more", "of the reconstruction"),
+    "denoised_psnr_db": Word("Denoised, signal-to-noise ratio", "more", "peak, against the clean image"),
+    "denoised_mse": Word("Denoised, squared error a cell", "less", "against the clean row"),
     "trustworthiness": Word("Trustworthiness", "more", "neighbours in the code that are neighbours in the data"),
     "neighbour_accuracy": Word("Label of the nearest neighbour", "more", "share right, by distance between codes"),
     "code_mmd": Word("MMD² of the codes", "less", "all codes together against the law they shall follow"),
