@@ -93,6 +93,7 @@ def test_keys_alone_open_a_run_read_its_curve_and_come_back(page: Browser) -> No
     page.wait("location.pathname === '/'")
 
 
+@pytest.mark.slow
 def test_a_phone_shows_nothing_past_its_edge_and_has_large_targets(
     page: Browser, studio: Server, tmp_path: Path
 ) -> None:
