@@ -33,8 +33,14 @@ SKIPPED = {"check_array_api_input": "scikit-learn itself runs it only where SCIP
 TABLE_MODELS = [e.name for e in registry.entries() if "table" in e.kinds and "Encodes" in e.abilities]
 
 
+QUANTIZED = [e.name for e in registry.entries() if "Quantizes" in e.abilities]
+NETS = {name: {"codes": 8, "code_width": 2, "places": 2, "width": 8, "prior_width": 64} for name in QUANTIZED}
+"""Settings of models without `latent` and `hidden`."""
+
+
 def small(model: str = "vae", **settings: Any) -> elbo.Estimator:
-    return elbo.Estimator(model, **{"latent": 2, "hidden": [8], "batch_size": 16, "steps": 8, **settings})
+    nets = NETS.get(model, {"latent": 2, "hidden": [8]})
+    return elbo.Estimator(model, **{**nets, "batch_size": 16, "steps": 8, **settings})
 
 
 @pytest.fixture(scope="module")

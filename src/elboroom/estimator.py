@@ -47,8 +47,9 @@ class Estimator:
     """`Estimator("vae", latent=8)`; every setting of the model is a parameter.
 
     `epochs` or `steps` is the budget (both 0: the model's own), `scale` how columns are brought to like size, `seed`
-    all that is random, `encoder` and `decoder` networks of your own. All rows given to `fit` are trained on. NaN is a
-    missing cell, in `fit` and later; sparse input stays sparse. Wrong values raise InputError, a ValueError, in `fit`.
+    all that is random, `encoder` and `decoder` networks of your own, or words where the model has settings of these
+    names. All rows given to `fit` are trained on. NaN is a missing cell, in `fit` and later; sparse input stays sparse.
+    Wrong values raise InputError, a ValueError, in `fit`.
     """
 
     def __init__(
@@ -86,7 +87,7 @@ class Estimator:
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Every parameter: those of this class, then the model's settings, defaults included."""
         own = {name: getattr(self, name) for name in ("model", *OWN)}
-        return {**own, **self._defaults(), **self._settings}
+        return {**self._defaults(), **self._settings, **own}
 
     def set_params(self, **params: Any) -> Self:
         """Change parameters; with another `model`, settings left at the old one's defaults take the new one's."""
@@ -113,7 +114,7 @@ class Estimator:
             return {}
 
     def __repr__(self) -> str:
-        usual = {**OWN, **self._defaults(), "model": self.model}
+        usual = {**self._defaults(), **OWN, "model": self.model}
         shown = {k: v for k, v in self.get_params().items() if k not in usual or _differ(v, usual[k])}
         return f"Estimator({', '.join([repr(self.model), *(f'{k}={v!r}' for k, v in shown.items())])})"
 
@@ -140,7 +141,7 @@ class Estimator:
         request = Request.of(
             self.model,
             reading=Reading(kind="table", scale=self.scale, split=(1.0, 0.0, 0.0)),
-            settings=self._settings,
+            settings={**self._settings, **{role: x for role, x in self._own().items() if isinstance(x, str)}},
             epochs=self.epochs,
             steps=self.steps,
             device=self.device,
@@ -169,8 +170,12 @@ class Estimator:
         """Copies, so that `fit` leaves the user's networks as they are."""
         import copy
 
+        return {role: copy.deepcopy(x) for role, x in self._own().items() if not isinstance(x, str)} or None
+
+    def _own(self) -> dict[str, Any]:
+        """What was given as encoder and decoder: a network, or a word."""
         own = {"encoder": self.encoder, "decoder": self.decoder}
-        return {role: copy.deepcopy(network) for role, network in own.items() if network is not None} or None
+        return {role: x for role, x in own.items() if x is not None}
 
     def _live(self) -> Run:
         """The model in memory, made from record and weights where it was pickled."""

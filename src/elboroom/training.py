@@ -5,6 +5,7 @@ The parts are rebuilt from run.json alone, so a fresh run and a resumed one are 
 
 from __future__ import annotations
 
+import inspect
 import os
 import signal
 import threading
@@ -21,7 +22,7 @@ from elboroom.artifacts.manifest import Checkpoints
 from elboroom.artifacts.run import RunFolder
 from elboroom.core import registry
 from elboroom.core.abilities import Samples
-from elboroom.core.errors import Stopped
+from elboroom.core.errors import InputError, Stopped
 from elboroom.core.model import Model
 from elboroom.core.phase import Phase
 from elboroom.data.source import Dataset
@@ -336,6 +337,8 @@ def built(meta: dict[str, Any], dataset: Dataset, networks: dict[str, torch.nn.M
     config = build(model.Config, meta["settings"], meta["model"])
     seed_draws(mix(meta["runtime"]["seed"], "init"))
     if networks:
+        if "networks" not in inspect.signature(model).parameters:
+            raise InputError(f"{meta['model']} takes no networks of your own; leave out {' and '.join(networks)}")
         return model(config, dataset.spec, networks=networks)  # type: ignore[call-arg]
     return model(config, dataset.spec)
 

@@ -16,14 +16,16 @@ __all__ = ["Span"]
 class Span(nn.Module):
     """Of images with ends (unit, symmetric): tanh, then on [low, high]; of columns without: any number."""
 
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, spec: Spec, *, counts: bool = False) -> None:
+        """`counts`: columns of counts are taken for plain numbers, too."""
         super().__init__()
         if spec.levels or spec.scale in ("binary", "dynamic"):
             raise InputError(
                 f"this model makes values between grey levels, and --scale {spec.scale} leaves only whole ones; "
                 "use --scale symmetric or unit"
             )
-        odd = [c.name for c in spec.columns if c.kind not in ("real", "binary")]
+        plain = ("real", "binary", "count") if counts else ("real", "binary")
+        odd = [c.name for c in spec.columns if c.kind not in plain]
         if odd:
             raise InputError(
                 f"column {odd[0]!r} ({len(odd)} such) holds counts or names, and this model makes plain numbers; name "

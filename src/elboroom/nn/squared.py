@@ -48,7 +48,7 @@ class SquaredHead(Head):
     def __init__(self, spec: Spec) -> None:
         super().__init__()
         self.features, self.shape = spec.size, spec.shape
-        self.span = Span(spec)
+        self.span = Span(spec, counts=True)
 
     def forward(self, h: Tensor) -> Squared:
         return Squared(self.span(full_precision(h)), self.shape)
