@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from elboroom import models
-    from elboroom.api import compare, datasets, detect, fit, measure, sweep
+    from elboroom.api import compare, datasets, detect, diagnose_imbalance, fit, measure, sweep
     from elboroom.attention import attend
     from elboroom.core.errors import ElboroomError, InputError, Stopped, Unable
     from elboroom.estimator import Estimator
@@ -23,6 +23,7 @@ _HOMES = {
     "datasets": "elboroom.api",
     "compare": "elboroom.api",
     "detect": "elboroom.api",
+    "diagnose_imbalance": "elboroom.api",
     "measure": "elboroom.api",
     "sweep": "elboroom.api",
     "attend": "elboroom.attention",
@@ -46,6 +47,7 @@ __all__ = [
     "compare",
     "datasets",
     "detect",
+    "diagnose_imbalance",
     "fit",
     "load",
     "measure",

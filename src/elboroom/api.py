@@ -17,7 +17,7 @@ from elboroom.core.errors import InputError, nearest
 from elboroom.data.reading import Reading
 from elboroom.run import Run, load
 
-__all__ = ["compare", "datasets", "detect", "fit", "measure", "sweep"]
+__all__ = ["compare", "datasets", "detect", "diagnose_imbalance", "fit", "measure", "sweep"]
 
 BUDGET = ("epochs", "steps", "minutes", "samples")
 RUNTIME = ("device", "precision", "compile", "threads", "seed", "save_every")
@@ -152,6 +152,23 @@ def measure(
             raise InputError(f"measure knows no {name!r}{nearest(name, fields)}")
     given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in reading.items()}
     return measure_sets(real, fake, extractor=extractor, n=n, seed=seed, reading=Reading(**given))
+
+
+def diagnose_imbalance(data: Any, *, seed: int = 0, seeds: int = 3, count_labels: bool = False, **reading: Any) -> Any:
+    """How unequal the groups of unlabelled data are: elboroom.imbalance.found.Imbalance, whose `document` is that of
+    `elboroom diagnose imbalance --json`; it may hold no answer, and `why`.
+
+    `data`: a name, a path, an object or a run. `seeds` models are trained; `count_labels` puts the labels' own count
+    beside the answer. Other keywords are those of the reading.
+    """
+    from elboroom.imbalance.found import find_imbalance
+
+    fields = {f.name for f in dataclasses.fields(Reading)}
+    for name in reading:
+        if name not in fields:
+            raise InputError(f"diagnose_imbalance knows no {name!r}{nearest(name, fields)}")
+    given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in reading.items()}
+    return find_imbalance(data, reading=Reading(**given), seed=seed, seeds=seeds, count_labels=count_labels)
 
 
 def datasets() -> list[Any]:
