@@ -164,9 +164,7 @@ def traversals(
     middle = codes.mean(0)
     z = np.tile(middle, (len(order), steps, 1)).astype(np.float32)
     for row, dimension in enumerate(order):
-        z[row, :, dimension] = (
-            normal_quantiles(steps) if is_normal(model) else np.quantile(codes[:, dimension], at)
-        )
+        z[row, :, dimension] = normal_quantiles(steps) if is_normal(model) else np.quantile(codes[:, dimension], at)
     names = ", ".join(f"z{d + 1}" for d in order)
     caption = f"Decoded means while one dimension moves ({names}, the most used first), the others at their mean."
     return Inspection("traversals", z, _decoded(model, z, spec), spec, caption)

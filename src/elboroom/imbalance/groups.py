@@ -31,7 +31,7 @@ __all__ = ["VALLEY", "Groups", "confusion", "corrected", "expected_link", "find_
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64]
-VALLEY, DOUBT = 0.25, 2.0
+VALLEY, DOUBT = 0.2, 1.0
 """Link over that of one Gaussian below which two groups are two, and rows that are added to those of every link: an
 empty valley beside a few rows is no evidence. Frozen on the digits."""
 NEIGHBOURS, PIECES, PIECE_ROWS = 10, 40, 15
