@@ -1,7 +1,8 @@
 """A11: hidden long-tail profiles, found without labels: digits, MNIST and clothing64, beside four simpler recipes.
 
 Class k of C gets a share proportional to rho^(-k / (C - 1)). The thresholds of the diagnosis were frozen on the digits,
-so that the digits show what was fitted and the other sets what holds. Cells with fewer than twenty rows in a class
+so that the digits show what was fitted. Four MNIST subsets of profile 0 were in sight when the way to find groups was
+chosen, so that MNIST begins with profile 1. Cells with fewer than twenty rows in a class
 must abstain or hold the truth in a wide interval.
 """
 
@@ -34,8 +35,8 @@ __all__ = ["long_tail", "run"]
 
 NAME = "a11_imbalance"
 GRIDS = {
-    "digits": ((1, 2, 5, 10, 20, 50, 100), (2, 5, 10), 2, 0),
-    "mnist": ((1, 5, 20, 100), (2, 10), 3, 5000),
+    "digits": ((1, 2, 5, 10, 20, 50, 100), (2, 5, 10), (0, 1), 0),
+    "mnist": ((1, 5, 20, 100), (2, 10), (1, 2, 3), 5000),
 }
 """rho, classes, profiles (other classes, other rows), images; 0: as many as the smallest class allows."""
 GOALS = {"rank": ">= 0.85", "coverage": ">= 0.9", "false alarms": "<= 0.05"}
@@ -116,8 +117,8 @@ def profiles(name: str, y: Array, options: Options) -> Iterator[tuple[str, int, 
         return
     rhos, classes, seeds, images = GRIDS[name]
     if options.short:
-        rhos, classes, seeds = (1, 5), (2,), 1
-    for seed, count, rho in itertools.product(range(seeds), classes, rhos):
+        rhos, classes, seeds = (1, 5), (2,), (0,)
+    for seed, count, rho in itertools.product(seeds, classes, rhos):
         yield f"{name} rho {rho}, {count} classes, {seed}", rho, long_tail(y, count, rho, images, seed)
 
 

@@ -135,6 +135,14 @@ def test_a_group_of_fewer_than_twenty_rows_is_named_and_not_measured() -> None:
     assert not found.identifiable
 
 
+def test_a_run_is_taken_with_its_own_model_and_its_own_reading() -> None:
+    run = elbo.fit("vae", bent([150, 60])[0], latent=2, steps=200, threads=1, seed=0)
+    found = elbo.diagnose_imbalance(run)
+    assert (found["rows"], found["models"]) == (210, 1)
+    with pytest.raises(elbo.InputError, match="its own reading"):
+        elbo.diagnose_imbalance(run, scale="robust")
+
+
 def test_text_is_refused_with_what_can_be_done() -> None:
     with pytest.raises(elbo.Unable, match="images and tables"):
         elbo.diagnose_imbalance(["one text here", "another text"] * 50)

@@ -16,7 +16,7 @@ from elboroom.metrics.imbalance import imbalance_index
 from .transport import Transport, mixture
 
 EVEN, TWO, TEN = [1 / 3, 1 / 3, 1 / 3], [0.5, 0.25, 0.25], [0.8, 0.12, 0.08]
-N = 1500
+N = 1000
 
 
 def seen(weights: list[float]) -> Representation:

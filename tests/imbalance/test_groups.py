@@ -34,13 +34,29 @@ def test_groups_apart_are_found_at_their_sizes_however_unequal(sizes: list[int])
     assert sizes_found(blobs(sizes, 9)) == sizes
 
 
-@pytest.mark.xfail(strict=True, reason="not yet: a long bent group beside a small one is taken for two")
 def test_a_bent_group_is_one_where_a_gaussian_would_be_several() -> None:
+    rng = np.random.default_rng(0)
+    turn = rng.uniform(0, np.pi, size=900)
+    arc = np.stack([np.cos(turn), np.sin(turn)], 1)
+    long = np.concatenate([arc, np.zeros((900, 4))], 1) + 0.12 * rng.normal(size=(900, 6))
+    other = long[:150] * [1, -1, 1, 1, 1, 1] + [1, -0.1, 0, 0, 0, 0]  # the ends of each reach into the other
+    assert sizes_found(np.concatenate([long, other])) == [900, 150]
+
+
+@pytest.mark.xfail(strict=True, reason="not yet: a thin curve in the plane beside a small one is taken for two")
+def test_a_thin_curve_in_the_plane_is_one_group() -> None:
     rng = np.random.default_rng(0)
     turn = rng.uniform(0, np.pi, size=900)
     moon = np.stack([np.cos(turn), np.sin(turn)], 1) + 0.08 * rng.normal(size=(900, 2))
     other = moon[:150] * [1, -1] + [1, 0.3]
     assert sizes_found(np.concatenate([moon, other])) == [900, 150]
+
+
+@pytest.mark.parametrize("width", [2, 4, 8])
+def test_a_long_group_is_not_cut_across(width: int) -> None:
+    x = np.random.default_rng(0).normal(size=(1000, width))
+    x[:, 0] *= 10
+    assert sizes_found(x) == [1000]
 
 
 def test_groups_do_not_depend_on_the_scale_or_a_turn() -> None:

@@ -65,8 +65,13 @@ def shown(document: dict[str, Any]) -> str:
     """Index, shares and what stands beside them."""
     lines = [f"{document['data']}, {document['rows']:,} rows"]
     if document["identifiable"]:
-        rows = [[key.replace("_", " "), _written(document[key])] for key in ("index", "effective_groups", "ratio")]
-        rows += [[f"share of group {g + 1}", _written(found)] for g, found in enumerate(document["share_intervals"])]
+        from elboroom.report.imbalance import value_text
+
+        rows = [
+            [key.replace("_", " "), value_text(key, document[key])] for key in ("index", "effective_groups", "ratio")
+        ]
+        shares = enumerate(document["share_intervals"])
+        rows += [[f"share of group {g + 1}", value_text("share", found)] for g, found in shares]
         lines += [console.table(rows), document["why"]]
     else:
         lines.append(f"no answer: {document['why']}")
@@ -77,7 +82,3 @@ def shown(document: dict[str, Any]) -> str:
     lines += ["", console.table(beside, ["index by simpler recipes", "", ""])]
     lines += [str(document[key]) for key in ("out", "weights") if key in document]
     return "\n".join(lines)
-
-
-def _written(found: dict[str, Any]) -> str:
-    return written(found["value"], found["low"], found["high"])

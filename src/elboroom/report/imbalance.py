@@ -23,7 +23,7 @@ from .pictures import Cells, placed
 from .plots import Array
 from .words import plural
 
-__all__ = ["Seen", "imbalance_html"]
+__all__ = ["Seen", "imbalance_html", "value_text"]
 
 WIDE, MAP = 680.0, 560.0
 MEASURES = (
@@ -65,6 +65,14 @@ def imbalance_html(document: dict[str, Any], seen: Seen) -> str:
     )
 
 
+def value_text(key: str, found: dict[str, Any]) -> str:
+    """A measure with its interval; each end of a ratio at its own scale, since they may lie a hundredfold apart."""
+    if key != "ratio":
+        return written(found["value"], found["low"], found["high"])
+    value, low, high = ("endless" if found[n] is None else f"{found[n]:.3g}" for n in ("value", "low", "high"))
+    return f"{value} ({low} to {high})"
+
+
 def _group(g: int) -> str:
     return f"group {g + 1}"
 
@@ -81,7 +89,7 @@ def _lead(document: dict[str, Any]) -> str:
 def _balance(document: dict[str, Any]) -> Section:
     section = Section("balance", "Balance")
     section.sentences = [
-        "Labels were not looked at. Groups are what can be told apart in the decoded means of a model of these data.",
+        "Labels were not looked at. Groups are what can be told apart in the codes and decoded means of a model.",
         "They need not be classes, and a group of fewer than twenty rows is not seen.",
     ]
     if not document["shares"]:
@@ -97,7 +105,7 @@ def _balance(document: dict[str, Any]) -> Section:
     rows = [[_group(g), *row] for g, row in enumerate(zip(values.tolist(), lows.tolist(), highs.tolist(), strict=True))]
     section.figures.append(
         Figure(
-            "Share of each group, largest first; upright bars: 95 % over resampled rows and models of other seeds.",
+            "Share of each group, largest first; upright bars: 95 % over draws of rows and models of other seeds.",
             summary,
             wide=[bar_chart(values, lows, highs, 0, WIDE, summary, title)],
             narrow=[bar_chart(values, lows, highs, 0, float(NARROW), summary, title)],
@@ -113,7 +121,7 @@ def _measures(document: dict[str, Any]) -> Table:
     rows = []
     for key, label, second in MEASURES:
         found = document[key]
-        text = written(found["value"], found["low"], found["high"])
+        text = value_text(key, found)
         rows.append(
             [Cell(label, second=second), Cell(text, "num", title=repr(found["value"]), data=measured(key, found))]
         )
@@ -137,8 +145,8 @@ def _map(document: dict[str, Any], seen: Seen) -> Section | None:
     shown = f"all {n:,}" if len(chosen) == n else f"{len(chosen):,} of {n:,}, random"
     summary = f"{len(chosen):,} rows in {plural(len(groups), 'group')} on two axes"
     figure = Figure(
-        f"One point a row, {shown}: decoded means on their two widest axes; numbers stand in the middle of each group. "
-        "Groups that lie over each other here may be apart along the other axes.",
+        f"One point a row, {shown}: codes and decoded means on their two widest axes; numbers stand in the middle "
+        "of each group. Groups that lie over each other here may be apart along the other axes.",
         summary,
         wide=[code_map(points, groups, names, MAP, summary, 0.0)],
         narrow=[code_map(points, groups, names, float(NARROW), summary, 0.0)],
@@ -153,7 +161,7 @@ def _middles(document: dict[str, Any], seen: Seen) -> Section | None:
         cells = seen.pictures
         gap = 1 if cells.shape[4] == 3 or min(cells.shape[2:4]) < 16 else 0
         one, shown = placed(cells, space=SPACE - LABELS, narrow=NARROW, alt="the middle rows of each group", gap=gap)
-        labels = [f"{g + 1}: {written(s, form='share')}" for g, s in enumerate(document["shares"])]
+        labels = [f"{g + 1}: {written(s, form='share', decimals=1)}" for g, s in enumerate(document["shares"])]
         caption = "The rows nearest to the middle of each group, nearest first, with the group's share."
         section.figures.append(Figure(caption, pictures=[one], row_labels=labels if shown[1] == len(cells) else []))
         return section
