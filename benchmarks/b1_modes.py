@@ -31,7 +31,7 @@ GAMES: dict[str, tuple[str, list[Any]]] = {
         "wgan",
         [*SMALL, "--preset", "gan_toy", "--hidden", THREE, "--lr", 1e-3, "--critic-steps", 2],
     ),
-    "R3GAN": ("r3gan", [*SMALL, "--hidden", THREE]),
+    "R3GAN": ("r3gan", [*SMALL, "--preset", "plane"]),
 }
 DATA = {"ring8": 8, "grid25": 25}
 GOALS = {("ring8", "R3GAN"): ">= 8", ("grid25", "R3GAN"): ">= 25"}

@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks import __main__ as command  # noqa: E402
 from benchmarks import environments, floors, images, record, rounds  # noqa: E402
 
-QUICK = {"p17_start", "p16_engine_loop", "p1_autoencoder_epoch", "course_mlp"}  # the others go the same two ways
+QUICK = {"p17_start", "p16_engine_loop"}  # the others go the same two ways
 
 
 @pytest.mark.parametrize(

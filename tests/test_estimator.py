@@ -39,7 +39,8 @@ NETS = {name: {"codes": 8, "code_width": 2, "places": 2, "width": 8, "prior_widt
 
 
 def small(model: str = "vae", **settings: Any) -> elbo.Estimator:
-    nets = NETS.get(model, {"latent": 2, "hidden": [8]})
+    fields = {f.name for f in registry.entry(model).fields}
+    nets = NETS.get(model, {"latent": 2, **{name: [8] for name in ("hidden", "critic_hidden") if name in fields}})
     return elbo.Estimator(model, **{**nets, "batch_size": 16, "steps": 8, **settings})
 
 

@@ -80,9 +80,8 @@ def after(name: str, way: type[Eager] | type[Compiled], players: int = 2, steps:
     return {key: x.clone() for key, x in state(losses, programs).items()}
 
 
-@pytest.mark.parametrize(
-    ("name", "players"), [("wgan-packed", 1), *(pytest.param(n, 2, marks=pytest.mark.slow) for n in MODELS)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "players"), [("wgan-packed", 1), *((n, 2) for n in MODELS)])
 def test_compiled_steps_walk_the_eager_path(name: str, players: int) -> None:
     eager, compiled = after(name, Eager, players), after(name, Compiled, players)
     # Adam without a memory of the gradient divides small ones by their own size, and magnifies their rounding
