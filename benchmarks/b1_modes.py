@@ -19,7 +19,7 @@ __all__ = ["run"]
 
 NAME = "b1_modes"
 SEEDS = 10
-STEPS = 12_000
+STEPS = 6_000
 SMALL = ["--latent", 2, "--batch-size", 256]
 PLAIN = [*SMALL, "--lr", 1e-3, "--hidden", "128,128", "--critic-hidden", "128,128"]
 THREE = "128,128,128"

@@ -84,7 +84,7 @@ class Progress:
         gone, done = now - self.first[0], step - self.first[1]
         parts = [f"{step:,} of {steps:,} steps" if steps else f"{step:,} steps"]
         if event.get("epochs", 0) >= 1:
-            parts.append(f"epoch {event.get('epoch', 0):,.3g} of {event['epochs']:,.3g}")
+            parts.append(f"epoch {_epochs(event.get('epoch', 0))} of {_epochs(event['epochs'])}")
         parts += _losses(event.get("logs") or {})
         if gone >= 1:
             parts.append(f"{written(gone, form='time')} gone")
@@ -140,3 +140,7 @@ def _losses(logs: Mapping[str, Any]) -> list[str]:
 
 def _rate(value: float) -> str:
     return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
+
+
+def _epochs(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

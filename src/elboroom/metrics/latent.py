@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .distances import squared_distances
 from .interval import Interval
 
 __all__ = ["ACTIVE", "active_by_rate", "active_by_variance", "neighbour_hits", "trust"]
@@ -39,29 +40,26 @@ def active_by_variance(mean_ND: ArrayLike) -> Interval:
     return _count(z.var(0, ddof=1), square.std(0, ddof=1) / np.sqrt(len(z)))
 
 
-def _squared_distances(x_ND: NDArray[np.float32]) -> NDArray[np.float32]:
+def _to_others(x: NDArray[np.float32]) -> NDArray[np.float32]:
     """(n, n), infinite on the diagonal: an item is not its own neighbour."""
-    norm = np.einsum("nd,nd->n", x_ND, x_ND)
-    distance: NDArray[np.float32] = norm[:, None] + norm[None, :] - 2 * (x_ND @ x_ND.T)
+    distance = squared_distances(x)
     np.fill_diagonal(distance, np.inf)
     return distance
 
 
 def _rows(x: ArrayLike) -> NDArray[np.float32]:
     out = np.asarray(x, dtype=np.float32)
-    out = out.reshape(len(out), -1)
-    centred: NDArray[np.float32] = out - out.mean(0)  # distances do not change, their rounding does
-    return centred
+    return out.reshape(len(out), -1)
 
 
 def trust(data: ArrayLike, code: ArrayLike, *, neighbours: int) -> NDArray[np.float64]:
     """(n,): each item's share of the trustworthiness; their mean is it. Needs n > 2 * neighbours."""
     x, z = _rows(data), _rows(code)
     n, k = len(x), neighbours
-    order = np.argsort(_squared_distances(x), axis=1, kind="stable")
+    order = np.argsort(_to_others(x), axis=1, kind="stable")
     rank = np.empty((n, n), dtype=np.int64)
     rank[np.arange(n)[:, None], order] = np.arange(1, n + 1)
-    near = np.argsort(_squared_distances(z), axis=1, kind="stable")[:, :k]
+    near = np.argsort(_to_others(z), axis=1, kind="stable")[:, :k]
     excess = np.take_along_axis(rank, near, axis=1) - k
     penalty = np.maximum(excess, 0).sum(1)
     share: NDArray[np.float64] = 1 - penalty * (2 / (k * (2 * n - 3 * k - 1)))
@@ -71,6 +69,6 @@ def trust(data: ArrayLike, code: ArrayLike, *, neighbours: int) -> NDArray[np.fl
 def neighbour_hits(code: ArrayLike, label: ArrayLike) -> NDArray[np.bool_]:
     """(n,): whether the nearest other item has the same label (leave-one-out, one neighbour)."""
     y = np.asarray(label)
-    nearest = _squared_distances(_rows(code)).argmin(1)
+    nearest = _to_others(_rows(code)).argmin(1)
     hits: NDArray[np.bool_] = y[nearest] == y
     return hits

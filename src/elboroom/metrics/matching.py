@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .distances import squared_distances
 from .interval import Interval, Z, finite
 
 __all__ = ["MMD", "Axis", "Matching", "axes", "matching", "mmd", "noise_shares", "two_sample_auc"]
@@ -106,7 +107,7 @@ def mmd(x: ArrayLike, y: ArrayLike, *, exchanges: int = EXCHANGES, seed: int = 0
     """MMD^2 of two sets (n, d) of one size; the interval by linearisation, the p value by exchanges."""
     both = np.concatenate([np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)])
     n = len(both) // 2
-    kernel = _squared_distances(both)
+    kernel = squared_distances(both)
     middle = float(np.median(kernel[np.triu_indices(2 * n, 1)]))
     kernel = middle / (middle + kernel) if middle > 0 else (kernel == 0).astype(np.float64)
     np.fill_diagonal(kernel, 0.0)
@@ -176,13 +177,6 @@ def noise_shares(mean: ArrayLike, sd: ArrayLike) -> Array:
     return share
 
 
-def _squared_distances(x: Array) -> Array:
-    x = x - x.mean(0)
-    norm = np.einsum("nd,nd->n", x, x)
-    distance: Array = np.maximum(norm[:, None] + norm[None, :] - 2 * (x @ x.T), 0.0)
-    return distance
-
-
 def _gap(a: Array, b: Array) -> float:
     at = np.concatenate([a, b])
     below_a, below_b = (np.searchsorted(np.sort(side), at, side="right") / len(side) for side in (a, b))
@@ -196,7 +190,7 @@ def _features(z: Array, rng: np.random.Generator) -> Array:
     i, j = np.triu_indices(z.shape[1])
     pairs = z[:, i[:MOST_PRODUCTS]] * z[:, j[:MOST_PRODUCTS]]
     some = z[rng.permutation(len(z))[:400]]
-    middle = math.sqrt(float(np.median(_squared_distances(some)[np.triu_indices(len(some), 1)]))) or 1.0
+    middle = math.sqrt(float(np.median(squared_distances(some)[np.triu_indices(len(some), 1)]))) or 1.0
     scale = np.repeat(WIDTHS, -(-FEATURES // len(WIDTHS)))[:FEATURES] * middle
     waves = np.cos(z @ (rng.standard_normal((z.shape[1], FEATURES)) / scale) + rng.uniform(0, 2 * np.pi, FEATURES))
     both = np.concatenate([z, pairs, waves], 1)
