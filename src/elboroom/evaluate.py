@@ -368,8 +368,8 @@ def _second_pass(model: Bounds, reader: Reader, found: Found, samples: int) -> N
         for k in sample_grid(found.samples):
             found.add(f"bound_{k}", bounds.by_samples[k])
             found.add(f"ess_{k}", bounds.ess_by_samples[k])
+            found.add(f"error_{k}", bounds.error_by_samples[k])
         found.add("bound_elbo", bounds.elbo)
-        found.add("bound_error", bounds.error)
 
 
 def _widest(model: Bounds, spec: Spec, reader: Reader) -> int:

@@ -28,7 +28,7 @@ from elboroom.core.spec import Spec
 from elboroom.data.source import Dataset, read_like
 from elboroom.data.stream import in_order
 from elboroom.data.transforms import Transform, transform_from_json
-from elboroom.engine.runtime import configure, mix, seed_draws, seeded
+from elboroom.engine.runtime import mix, seed_draws, seeded
 from elboroom.settings import build
 
 if TYPE_CHECKING:
@@ -306,19 +306,14 @@ class Run:
 
         return stream(self, alarms_per_day=alarms_per_day, follow_shifts=follow_shifts)
 
-    def evaluate(self, source: Any = None, *, samples: int = 0, write: bool = False) -> Any:
-        """Every measure the model's abilities allow: on the run's own held-out part, or on all rows of `source`."""
-        from elboroom.evaluate import evaluate
+    def evaluate(self, source: Any = None, *, samples: int = 0, ais: int = 0, write: bool = False) -> Any:
+        """Every measure the model's abilities allow: on the run's own held-out part, or on all rows of `source`.
 
-        data = self.dataset() if source is None else self.read(source)
-        seed, runtime = self.meta["runtime"]["seed"], self.meta["runtime"]
-        with configure(runtime["threads"], runtime["matmul"]):
-            found = evaluate(self.model, self.transform, self.spec, data, samples=samples, seed=seed)
-        if write:
-            from elboroom.finish import write_evaluation
+        `ais`: examples on which the likelihood is audited; see elboroom.evaluate_audit.
+        """
+        from elboroom.evaluate_run import evaluate_run
 
-            write_evaluation(self.folder, found)
-        return found
+        return evaluate_run(self, source, samples=samples, ais=ais, write=write)
 
     def inspect(
         self,

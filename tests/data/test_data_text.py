@@ -416,7 +416,7 @@ def test_flags_of_text_mean_nothing_elsewhere():
     with pytest.raises(InputError, match="--window -1"):
         Reading(window=-1)
     with pytest.raises(Unable, match="images, table and text can"):
-        read([SENTENCE], Reading(kind="documents"))
+        read([SENTENCE], Reading(kind="pages"))
 
 
 # ---- copies --------------------------------------------------------------------------------------------------------

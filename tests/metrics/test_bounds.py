@@ -37,6 +37,19 @@ def test_the_size_of_the_chunks_changes_nothing(chunk):
     torch.testing.assert_close(whole.result().ess, cut.result().ess, rtol=1e-12, atol=0)
 
 
+def test_each_k_has_its_own_error_and_that_of_the_elbo_is_the_spread_of_all_weights():
+    w = torch.from_numpy(np.random.default_rng(2).normal(-900, 3, size=(50, 4)))
+    stream = BoundStream([1, 10, 50])
+    for part in w.split(7):
+        stream.add(part)
+    got = stream.result()
+    np.testing.assert_allclose(got.error_by_samples[1].numpy(), w.std(0).numpy() / math.sqrt(50), rtol=1e-12)
+    v = (w[:10] - w[:10].amax(0)).exp()
+    want = (v.std(0, correction=0) / v.mean(0) / math.sqrt(10)).numpy()
+    np.testing.assert_allclose(got.error_by_samples[10].numpy(), want, rtol=1e-10)
+    assert torch.equal(got.error, got.error_by_samples[50])
+
+
 def test_exactly_k_draws_are_asked_for_and_used():
     for k, chunk in ((1, 8), (50, 100), (250, 64), (5000, 333)):
         asked: list[int] = []

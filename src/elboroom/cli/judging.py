@@ -20,6 +20,9 @@ class Evaluate(Verb):
         parser.add_argument("RUN", type=Path, help="a run folder")
         parser.add_argument("DATA", nargs="?", help="other data of the same shape (default: the run's own test part)")
         parser.add_argument("--samples", type=whole(1), default=0, metavar="K", help="draws of z for the likelihood")
+        parser.add_argument(
+            "--ais", type=whole(1), default=0, metavar="N", help="audit the likelihood of N examples by annealing"
+        )
         parser.add_argument("--per-example", type=Path, metavar="FILE", help="one row an example: .csv .npz ...")
         flags.add_force(parser)
 
@@ -30,7 +33,7 @@ class Evaluate(Verb):
         if args.per_example is not None:
             outputs.check(args.per_example, force=args.force)
         run = load(args.RUN)
-        evaluation = run.evaluate(args.DATA, samples=args.samples, write=args.DATA is None)
+        evaluation = run.evaluate(args.DATA, samples=args.samples, ais=args.ais, write=args.DATA is None)
         document = {"run": str(args.RUN), "data": args.DATA, "metrics": evaluation.metrics}
         if args.per_example is not None:
             outputs.write(args.per_example, outputs.per_example(evaluation.per_example), force=args.force)

@@ -75,7 +75,7 @@ VERBS: dict[str, Listed] = {
         usage="RUN [--steps +N]", summary="go on from the last good checkpoint, or further", where="training:Resume"
     ),
     "evaluate": Listed(
-        usage="RUN [DATA] [--samples K] [--per-example FILE]",
+        usage="RUN [DATA] [--samples K] [--ais N] [--per-example FILE]",
         summary="every measure the model's abilities allow, on held-out data",
         where="judging:Evaluate",
     ),

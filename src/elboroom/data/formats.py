@@ -11,6 +11,7 @@ from elboroom.core.spec import Spec
 from .columns import RawTable
 from .content import Content
 from .corpus import COLUMNED, TEXT_ENDINGS, Corpus, holds_text, read_text
+from .documents import Documents, read_documents
 from .idx import is_idx, read_idx, read_idx_folder
 from .reading import Reading
 from .sequences import Sequences
@@ -20,7 +21,7 @@ from .tables import read_delimited
 
 __all__ = ["Found", "open_path"]
 
-Found = Content | RawTable | Corpus | Sequences | LabelledTexts
+Found = Content | RawTable | Corpus | Sequences | LabelledTexts | Documents
 TEXT_TABLES = (".csv", ".tsv", ".tab", ".csv.gz", ".tsv.gz")
 
 
@@ -31,6 +32,8 @@ def open_path(
     found = _sequences(path, reading, own_test, like)
     if found is not None:
         return found
+    if reading.kind == "documents":
+        return read_documents(path, reading), path.resolve().name if path.is_dir() else path.name.split(".")[0]
     if reading.kind == "text" or (reading.kind == "auto" and path.name.lower().endswith(TEXT_ENDINGS)):
         return _text(path, reading, like)
     delimited: tuple[str, ...] = TEXT_TABLES

@@ -17,10 +17,10 @@ class Reading:
     """Empty fields mean that the data decide; "auto" is resolved in `Dataset.reading`."""
 
     kind: str = "auto"
-    """images, table, series, sequences or text."""
+    """images, table, series, sequences, text or documents."""
     scale: str = "auto"
-    """images: unit, symmetric, column, levels:K, binary, dynamic; tables: standard, robust, log1p, counts, none;
-    series and sequences: standard, robust, none; text: always tokens."""
+    """images: unit, symmetric, column, levels:K, binary, dynamic; tables and documents: standard, robust, log1p,
+    counts, none; series and sequences: standard, robust, none; text: always tokens."""
     size: tuple[int, int] | None = None
     """Height and width that images are brought to."""
     channels: int | None = None
@@ -31,7 +31,7 @@ class Reading:
     time: str = ""
     """Column that holds the times of a series; NAME:dayfirst or NAME:monthfirst says what 02/03/2026 means."""
     columns: tuple[str, ...] = ()
-    """Columns to keep, in this order; empty for all. Text: the field of a .jsonl or .csv that holds it."""
+    """Columns to keep, in this order; empty for all. Text, documents: the field of a .jsonl or .csv that holds it."""
     observed: tuple[str, ...] = ()
     """Columns that are always known, to impute the others from."""
     group_by: str = ""
@@ -71,6 +71,7 @@ class Reading:
             "images": {"--columns": self.columns, **table, **text, **series},
             "table": {**images, **text, **series},
             "text": {**images, **table, "--scale": scale, "--label": self.label, **series},
+            "documents": {**images, **table, **text, **series},
             "series": {**images, "--observed": self.observed, "--tokenizer": self.tokenizer},
             "sequences": {**images, "--columns": self.columns, **table, **text, **series},
         }

@@ -21,6 +21,7 @@ from .columns import RawTable, assemble
 from .conform import conform_images, conform_table
 from .content import Array, Content, Mixture
 from .corpus import Corpus
+from .documents import Documents, given_documents, of_corpus, read_counts, read_counts_like
 from .fingerprint import fingerprint, repeated
 from .formats import Found, open_path
 from .reading import Reading
@@ -122,12 +123,16 @@ def read(
         timed, clock = series_clock(found, reading)
         if timed:
             return _of_series(read_series(found, reading, clock), name, said, seed, named=found.named)
-    content = _content(found, reading)
-    reading.refuse_unused(content.kind)
+    if isinstance(found, Documents):
+        content, kind = read_counts(found, reading, seed=seed), "documents"
+    else:
+        content = _content(found, reading)
+        kind = content.kind
+        reading.refuse_unused(kind)
     parts, how = split(len(content), reading.split, seed=seed, own=content.own, group=content.group)
     spec, transform, problems = _described(content, reading, parts["train"])
     problems = [*content.problems, *problems, *_checked_parts(content, parts)]
-    resolved = dataclasses.replace(reading, kind=content.kind, scale=spec.scale)
+    resolved = dataclasses.replace(reading, kind=kind, scale=spec.scale)
     return Dataset(
         name=name,
         spec=spec,
@@ -157,7 +162,7 @@ def read_like(
     """
     spec = Spec.from_json(saved["spec"])
     reading = dataclasses.replace(Reading.from_json(saved["reading"]), split=None)
-    if spec.kind != "text" and not spec.levels:
+    if spec.kind != "text" and not spec.levels and reading.kind != "documents":
         reading = dataclasses.replace(reading, columns=())
     if spec.kind == "images":
         reading = dataclasses.replace(reading, channels=spec.shape[0])
@@ -174,7 +179,9 @@ def read_like(
     if isinstance(found, Corpus):
         assert isinstance(transform, TextTransform)
         return _of_text(read_tokens_like(found, reading, spec, transform.tokenizer), name, said, 0, transform)
-    if isinstance(found, RawTable):
+    if isinstance(found, Documents):
+        content = read_counts_like(found, spec)
+    elif isinstance(found, RawTable):
         content = conform_table(
             found, spec, named=saved["named"], label=reading.label, apart=saved["identifiers"], masking=masking
         )
@@ -241,7 +248,7 @@ def _sequences_like(found: Found, reading: Reading, spec: Spec, transform: Trans
 def _kind_of(found: Found) -> str:
     if isinstance(found, Sequences | LabelledTexts):
         return "sequences"
-    return "text" if isinstance(found, Corpus) else "table" if isinstance(found, RawTable) else "images"
+    return "text" if isinstance(found, Corpus) else "table" if isinstance(found, RawTable | Documents) else "images"
 
 
 def _of_sequences(made: ReadSequences, name: str, said: str, seed: int) -> Dataset:
@@ -283,12 +290,14 @@ def _open(
     source: Any, reading: Reading, *, own_test: bool, like: Spec | None = None, white: float | None = None
 ) -> tuple[Found, str, str]:
     """What the source holds, a short name for it, and what run.json remembers of where it was."""
-    if reading.kind not in ("auto", "images", "table", "series", "sequences", "text"):
-        able = "series, sequences, images, table and text can"
-        raise Unable(f"--kind {reading.kind}: data of this kind cannot be read yet; {able}")
+    if reading.kind not in ("auto", "images", "table", "series", "sequences", "text", "documents"):
+        able = "documents, series, sequences, images, table and text can"
+        raise Unable(f"--kind {reading.kind}: data of this kind cannot be read; {able}")
     if not isinstance(source, str | Path):
         from .objects import from_object
 
+        if reading.kind == "documents":
+            return given_documents(source), "memory", ""
         if reading.kind == "sequences":
             return given_labelled(source) or sequences_from_object(source), "memory", ""
         if reading.kind == "series":
@@ -302,7 +311,10 @@ def _open(
             entry, options = known
             if reading.label:
                 raise InputError(f"--label {reading.label}: {entry.name} carries its own labels; leave the flag out")
-            return entry.read(options, reading.size), entry.name, source
+            kept = entry.read(options, reading.size)
+            if reading.kind == "documents" and isinstance(kept, Corpus):
+                return of_corpus(kept), entry.name, source
+            return kept, entry.name, source
         source = named_set(os.environ.get("ELBOROOM_DATA", ""), source) or source
     path = Path(source).expanduser()
     if not path.exists() and is_pair(path) is None:

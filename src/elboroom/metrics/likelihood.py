@@ -28,14 +28,15 @@ class Bounds:
 
     elbo (batch,): mean of all log-weights, so the bound at K = 1 by every draw there is.
     by_samples {k: (batch,)}: the k-sample bound of the first k draws; k = 1 is `elbo`.
-    ess (batch,), error (batch,): effective sample size at the largest k, and the Monte Carlo standard error of that
-    bound by the delta method, sqrt(1 / ess - 1 / k).  samples: draws used for each example.
+    ess_by_samples, error_by_samples {k: (batch,)}: effective sample size of the first k draws, and the Monte Carlo
+    standard error of that bound by the delta method, sqrt(1 / ess - 1 / k); of k = 1 that of the mean of all.
+    ess (batch,), error (batch,): those at the largest k.  samples: draws used for each example.
     """
 
     elbo: Tensor
     by_samples: dict[int, Tensor]
     ess_by_samples: dict[int, Tensor]
-    error: Tensor
+    error_by_samples: dict[int, Tensor]
     samples: int
 
     @property
@@ -47,6 +48,10 @@ class Bounds:
     def ess(self) -> Tensor:
         return self.ess_by_samples[self.samples]
 
+    @property
+    def error(self) -> Tensor:
+        return self.error_by_samples[self.samples]
+
 
 class BoundStream:
     """Running log-sum-exp over draws: give it (draws, batch) log-weights in any chunks, in order."""
@@ -55,6 +60,8 @@ class BoundStream:
         self.grid = sorted(set(grid))
         self.seen = 0
         self.total = torch.zeros(())  # sum of w
+        self.mean = torch.zeros(())  # of w
+        self.squares = torch.zeros(())  # sum of (w - mean)^2
         self.peak = torch.zeros(())  # running maximum of w
         self.first = torch.zeros(())  # sum of exp(w - peak)
         self.second = torch.zeros(())  # sum of exp(2 (w - peak))
@@ -76,7 +83,7 @@ class BoundStream:
     def _add(self, w: Tensor) -> None:
         if self.seen == 0:
             self.peak = torch.full_like(w[0], -math.inf)
-            self.first, self.second, self.total = (torch.zeros_like(w[0]) for _ in range(3))
+            self.first, self.second, self.total, self.mean, self.squares = (torch.zeros_like(w[0]) for _ in range(5))
         peak = torch.maximum(self.peak, w.amax(0))
         # an example whose every weight is zero so far has peak -inf; exp(-inf - -inf) would be NaN
         base = _finite_or_zero(peak)
@@ -85,14 +92,21 @@ class BoundStream:
         self.first = self.first * shrink + v.sum(0)
         self.second = self.second * shrink.square() + v.square().sum(0)
         self.total = self.total + w.sum(0)
+        # two sets of draws made one (Chan, Golub & LeVeque 1983)
+        mean, seen = w.mean(0), self.seen + len(w)
+        off = mean - self.mean
+        self.squares = self.squares + (w - mean).square().sum(0) + off.square() * (self.seen * len(w) / seen)
+        self.mean = self.mean + off * (len(w) / seen)
         self.peak = peak
-        self.seen += len(w)
+        self.seen = seen
 
     def result(self) -> Bounds:
         elbo = (self.total / self.seen).cpu()
         by_samples = {k: v.cpu() for k, v in self.by_samples.items()} | {1: elbo}
         ess = {k: v.cpu() for k, v in self.ess.items()}
-        error = (1 / ess[self.seen] - 1 / self.seen).clamp_min(0).sqrt()
+        error = {k: (1 / n - 1 / k).clamp_min(0).sqrt() for k, n in ess.items()}
+        if self.seen > 1:
+            error[1] = (self.squares / (self.seen - 1) / self.seen).sqrt().cpu()
         return Bounds(elbo, by_samples, ess, error, self.seen)
 
 

@@ -233,7 +233,7 @@ def _bounds(s: _Summary) -> None:
         return
     k, n = found.samples, len(found.bound_items)
     bound, elbo, ess = found.array(f"bound_{k}"), found.array("bound_elbo"), found.array(f"ess_{k}")
-    error = float(np.sqrt(np.square(found.array("bound_error")).sum()) / n)
+    error = {j: float(np.sqrt(np.square(found.array(f"error_{j}")).sum()) / n) for j in sample_grid(k)}
     which = "all examples" if n == found.n else f"{n:,} of {found.n:,} examples at random"
     how = f"importance-weighted, K = {k:,}, effective samples {np.median(ess):.3g} (median), {which}"
     if not found.discrete:
@@ -247,13 +247,17 @@ def _bounds(s: _Summary) -> None:
     for j in sample_grid(k):
         at = s.mean(found.array(f"bound_{j}"))
         median = finite(float(np.median(found.array(f"ess_{j}"))))
-        curve.append({"k": j, "value": finite(at.value), "low": finite(at.low), "high": finite(at.high), "ess": median})
+        curve.append(
+            {"k": j}
+            | {end: finite(getattr(at, end)) for end in ("value", "low", "high")}
+            | {"ess": median, "error": finite(error[j])}
+        )
     worst = np.argsort(ess, kind="stable")[:10]
     s.details["bound_by_samples"] = curve
     s.details["bound"] = {
         "samples": k,
         "n": n,
-        "monte_carlo_error_nats": finite(error),
+        "monte_carlo_error_nats": finite(error[k]),
         "effective_samples": {"median": finite(float(np.median(ess))), "lowest": finite(float(ess.min()))},
         "least_trusted": [
             {"row": int(found.index[found.bound_items[i]]), "effective_samples": finite(float(ess[i]))} for i in worst
