@@ -19,8 +19,8 @@ __all__ = ["pages"]
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE.parent / "benchmarks" / "results"
-MEASURED = re.compile(r"(<!-- results: (\w+): ([^\n]+) -->\n).*?(<!-- end of results -->\n)", re.DOTALL)
-"""A recipe and, with | between them, the columns of its table."""
+MEASURED = re.compile(r"(<!-- results: (\w+(?:/\w+)?): ([^\n]+) -->\n).*?(<!-- end of results -->\n)", re.DOTALL)
+"""A recipe, or RECIPE/PART of it, and, with | between them, the columns of its table."""
 MADE = "<!-- Made by `make docs` from the source; edit that. -->\n"
 
 
@@ -38,18 +38,20 @@ def pages() -> dict[Path, str]:
 
 
 def measured(recipe: str, columns: list[str]) -> str:
-    """A recipe's figures called "ROW: COLUMN", as a table of rows and columns."""
+    """A recipe's figures called "ROW: COLUMN", or "PART, ROW: COLUMN", as a table of rows and columns."""
     lines: dict[str, dict[str, str]] = {}
+    recipe, _, part = recipe.partition("/")
     path = RESULTS / f"{recipe}.json"
     if not path.is_file():
         return f"Not measured yet: `python -m benchmarks {recipe}`.\n"
     for row in json.loads(path.read_text(encoding="utf-8"))["rows"]:
         name, _, column = row["measure"].rpartition(": ")
-        if column in columns and row["value"] is not None:
+        mine = not part or name.startswith(f"{part}, ")
+        if mine and column in columns and row["value"] is not None:
             unit = f" {row['unit']}" if row["unit"] in ("s", "ms") else ""
-            digits = 3 if row["unit"] in ("accuracy", "share of steps") else 2
+            digits = 3 if row["unit"] in ("accuracy", "share of steps", "nats per example") else 2
             ends = "" if row["low"] is None else f" ({row['low']:.{digits}g} to {row['high']:.{digits}g})"
-            lines.setdefault(name, {})[column] = f"{row['value']:.{digits}g}{unit}{ends}"
+            lines.setdefault(name.removeprefix(f"{part}, "), {})[column] = f"{row['value']:.{digits}g}{unit}{ends}"
     rows = [(name, *(found.get(column, "") for column in columns)) for name, found in lines.items()]
     return table(("", *columns), rows)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,13 +19,15 @@ from elboroom.artifacts import files
 from elboroom.artifacts.run import RunFolder
 from elboroom.artifacts.tensors import save_tensors
 from elboroom.code_sheets import code_sheets
-from elboroom.core.abilities import Attends, Continues
+from elboroom.core.abilities import Attends, Continues, Looks
+from elboroom.core.errors import Unable
 from elboroom.data.text import TextTransform
 from elboroom.engine.memory import peak_bytes
 from elboroom.evaluate import Evaluation, evaluate, held_out
 from elboroom.horizon import memory
 from elboroom.imputation import calibrate
 from elboroom.inspect import manifold
+from elboroom.inspect_looks import looking
 from elboroom.inspect_text import attention_arrays, excerpt
 from elboroom.pace import is_round
 from elboroom.sample_sheets import sample_media
@@ -48,6 +51,7 @@ def finish(training: Training, progress: Callable[[Event], None]) -> None:
     meta["peak_bytes"] = max(meta.get("peak_bytes", 0), peak_bytes(training.device))
     if training.kept:
         model.load_state_dict(training.kept)
+    model.eval()  # the pictures, too, are of the model that is kept: its batch norms go by their averages
     spec, transform = training.dataset.spec, training.dataset.transform
     aside = training.dataset.parts.get("valid")
     if aside is not None and len(aside):
@@ -75,6 +79,9 @@ def finish(training: Training, progress: Callable[[Event], None]) -> None:
         meta["speed"] = generation_speed(model, training.device)
     if isinstance(model, Attends):
         _attention(folder, model, training.dataset)
+    if isinstance(model, Looks):
+        with suppress(Unable):  # it was made with its attention off
+            _picture(folder, "looks.png", looking(model, transform, spec, seed=training.seed).sheet(factor=1))
     meta.update(state="done", why="", step=training.done, took_s=round(training.took_s(), 3))
     for page in (folder.card, folder.report):  # of an earlier end: a kill from here on leaves them to be made again
         if page.is_file():

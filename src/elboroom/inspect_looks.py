@@ -1,6 +1,6 @@
 """Where the pixels of made images look: maps of attention of a few pixels over the image that they are part of.
 
-A row is one sample: first the sample with the chosen places outlined, then for each place the sample again, under the
+A row is one sample: first the sample with the chosen places marked, then for each place the sample again, under the
 weights with which that place looks at every other (Zhang et al. 2019, 1805.08318, figures 1 and 6).
 """
 
@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elboroom.core.abilities import Draws, Looks
+from elboroom.core.model import Model
 from elboroom.core.spec import Spec
+from elboroom.data.transforms import Transform
 from elboroom.engine.runtime import mix, seeded
 from elboroom.outputs import Result
 from elboroom.sheets import Bytes, Sheet, colours, grid, shown, zoom
@@ -25,7 +27,7 @@ from elboroom.sheets import Bytes, Sheet, colours, grid, shown, zoom
 if TYPE_CHECKING:
     from elboroom.run import Run
 
-__all__ = ["Looking", "look"]
+__all__ = ["Looking", "look", "looking"]
 
 SHOWN = 6
 PLACES = ((0.5, 0.5), (0.25, 0.25), (0.25, 0.75), (0.75, 0.25), (0.75, 0.75))
@@ -58,15 +60,15 @@ class Looking:
     def caption(self) -> str:
         """What the picture is."""
         return (
-            f"A row a sample: the sample with {len(self.query)} places outlined, then where each of them looks; the "
-            f"browner, the larger the weight, the largest of a map in full. The layer sees "
+            f"A row a sample: the sample with {len(self.query)} places marked in blue, then where each of them looks; "
+            f"the browner, the larger the weight, the largest of a map in full. The layer sees "
             f"{self.size[0]} x {self.size[1]} pixels and looks at {self.maps.shape[2]} x {self.maps.shape[3]}."
         )
 
-    def sheet(self) -> Sheet:
-        """One row a sample."""
+    def sheet(self, factor: int = 0) -> Sheet:
+        """One row a sample; each pixel `factor` times, or where that is 0 as often as the picture is small."""
         pictures = colours(shown(self.x, self.spec))
-        factor = zoom(*pictures.shape[1:3])
+        factor = factor or zoom(*pictures.shape[1:3])
         big = pictures.repeat(factor, axis=1).repeat(factor, axis=2)
         cells = []
         for picture, maps in zip(big, self.maps, strict=True):
@@ -110,8 +112,12 @@ class Looking:
 
 
 def look(run: Run, *, n: int = SHOWN, seed: int = 0) -> Looking:
-    """Of a run whose model `Looks`: samples, classes in turn, and the maps of a few places of each."""
-    model = run.model
+    """Of a run whose model `Looks`; see `looking`."""
+    return looking(run.model, run.transform, run.spec, n=n, seed=seed)
+
+
+def looking(model: Model, transform: Transform, spec: Spec, *, n: int = SHOWN, seed: int = 0) -> Looking:
+    """Samples, classes in turn, and the maps of a few places of each; refused (Unable) where nothing looks."""
     assert isinstance(model, Looks) and isinstance(model, Draws)
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     with torch.no_grad(), seeded(mix(seed, "looks")):
@@ -123,12 +129,12 @@ def look(run: Run, *, n: int = SHOWN, seed: int = 0) -> Looking:
     maps: Tensor = torch.stack([beta[:, i, j] for i, j in query], 1)
     return Looking(
         x=x.float().cpu().numpy(),
-        units=run.transform.undo(x.cpu()).numpy(),
+        units=transform.undo(x.cpu()).numpy(),
         maps=maps.float().cpu().numpy(),
         query=np.array(query, dtype=np.int64),
         size=(rows, columns),
         label=None if label is None else label.cpu().numpy(),
-        spec=run.spec,
+        spec=spec,
     )
 
 

@@ -33,7 +33,7 @@ from .names import printable, shown_name
 from .numbers import written
 from .pictures import Picture
 from .quality import quality_tables, sample_quality
-from .sample_figures import neighbours, truncation, varied
+from .sample_figures import looks, neighbours, truncation, varied
 from .words import STATES
 
 __all__ = ["on_paper", "on_phones", "page", "report_html"]
@@ -99,6 +99,7 @@ def _sections(contents: Contents) -> list[Section]:
         galleries.samples(contents),
         varied(contents),
         truncation(contents),
+        looks(contents),
         neighbours(contents),
         galleries.manifold(contents),
         latent.latent_code(contents),

@@ -19,7 +19,7 @@ from .numbers import column, written
 from .plots import Array, Axis, Canvas, text_width, thinned
 from .words import plural
 
-__all__ = ["close_up", "overview", "score_panel"]
+__all__ = ["channel_ends", "close_up", "overview", "score_ends", "score_panel", "told"]
 
 WIDE, NARROW, CLOSE = 1032.0, 358.0, 680.0
 PANELS, STRIPS, CLOSE_PANELS, CLOSE_STRIPS = 3, 16, 3, 8
@@ -87,12 +87,7 @@ def score_panel(
 ) -> Panel:
     """The score of some rows and the threshold across: dotted where rows are not judged."""
     shown = one.score[start:stop]
-    good = shown[np.isfinite(shown)]
-    ends = [*([float(good.min()), float(good.max())] if len(good) else [0.0]), threshold]
-    low, high = (f([v for v in ends if math.isfinite(v)]) for f in (min, max))
-    if high <= low:
-        low, high = low - abs(low) * 0.1 - 0.1, high + abs(high) * 0.1 + 0.1
-    log = low > 0 and high > FAR * threshold
+    low, high, log = score_ends(one, threshold, start, stop)
     xs, ys = one.line(one.score, start, stop, int(width))
     first = one.edges(one.train, one.train + 1)[0] if one.train < len(one) else math.inf
 
@@ -109,7 +104,7 @@ def score_panel(
             middle = min(max(y(threshold), y.end + 6), y.start - 14)
             canvas.text(x.end + 8, middle, "threshold", "threshold-text")
             canvas.text(x.end + 8, middle + 15, written(threshold), "threshold-text strong")
-        if not len(good):
+        if not np.isfinite(shown).any():
             canvas.text((x.start + x.end) / 2, (y.start + y.end) / 2, "no row has a score", "label halo", "middle")
 
     note = ("log axis" if log else "linear axis") + ", no unit"
@@ -117,20 +112,23 @@ def score_panel(
     return Panel("Score", note, height, low, high, paint, log)
 
 
+def score_ends(one: Judged, threshold: float, start: int, stop: int) -> tuple[float, float, bool]:
+    """Lowest and highest of the scores of some rows and the threshold, and whether they ask for a log axis."""
+    shown = one.score[start:stop]
+    good = shown[np.isfinite(shown)]
+    ends = [*([float(good.min()), float(good.max())] if len(good) else [0.0]), threshold]
+    low, high = (f([v for v in ends if math.isfinite(v)]) for f in (min, max))
+    if high <= low:
+        low, high = low - abs(low) * 0.1 - 0.1, high + abs(high) * 0.1 + 0.1
+    return low, high, low > 0 and high > FAR * threshold
+
+
 def channel_panel(one: Judged, channel: int, start: int, stop: int, width: float, height: float) -> Panel:
     """What was measured, what was expected, and two standard deviations about it."""
     name = one.channels[channel]
     values, expected = one.values[:, channel], one.expected[:, channel]
     lows, highs = (expected + sign * 2 * one.sd[:, channel] for sign in (-1, 1))
-    everything = np.concatenate([v[start:stop] for v in (values, expected)])
-    good = everything[np.isfinite(everything)]
-    low, high = (float(good.min()), float(good.max())) if len(good) else (0.0, 1.0)
-    room = (high - low) * 0.35 or abs(low) * 0.05 or 0.5
-    ends = np.array([np.nanpercentile(v, p) if (v := b[start:stop][np.isfinite(b[start:stop])]).size else f
-                     for b, p, f in ((lows, 2, low), (highs, 98, high))])  # fmt: skip
-    low, high = min(low, max(float(ends[0]), low - room)), max(high, min(float(ends[1]), high + room))
-    if high <= low:
-        low, high = low - room, high + room
+    low, high = channel_ends(one, channel, start, stop)
     band = _band(one, lows, highs, start, stop, int(width))
     middle = one.line(expected, start, stop, int(width))
     seen = one.line(values, start, stop, int(width))
@@ -143,6 +141,19 @@ def channel_panel(one: Judged, channel: int, start: int, stop: int, width: float
         canvas.curve(x.place(seen[0]), y.place(seen[1]), "line observed")
 
     return Panel(short(name, int(width / 9)), "", height, low, high, paint)
+
+
+def channel_ends(one: Judged, channel: int, start: int, stop: int) -> tuple[float, float]:
+    """Lowest and highest to be drawn of a channel: what was measured and expected, and the band near to it."""
+    values, expected, sd = (x[start:stop, channel] for x in (one.values, one.expected, one.sd))
+    everything = np.concatenate([values, expected])
+    good = everything[np.isfinite(everything)]
+    low, high = (float(good.min()), float(good.max())) if len(good) else (0.0, 1.0)
+    room = (high - low) * 0.35 or abs(low) * 0.05 or 0.5
+    ends = np.array([np.nanpercentile(v, p) if (v := b[np.isfinite(b)]).size else f
+                     for b, p, f in ((expected - 2 * sd, 2, low), (expected + 2 * sd, 98, high))])  # fmt: skip
+    low, high = min(low, max(float(ends[0]), low - room)), max(high, min(float(ends[1]), high + room))
+    return (low, high) if high > low else (low - room, high + room)
 
 
 def _band(

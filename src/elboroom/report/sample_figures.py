@@ -1,4 +1,7 @@
-"""The figures of what a model can be asked to make: a row a class, a row a truncation, walks, nearest training rows."""
+"""The figures of what a model can be asked to make: a row a class, a row a truncation, walks, nearest training rows.
+
+And where pixels of what it makes look.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,10 @@ from .layout import Figure, Note, Section
 from .numbers import number, written
 from .quality import dot, truncation_curves
 
-__all__ = ["neighbours", "truncation", "varied"]
+__all__ = ["looks", "neighbours", "truncation", "varied"]
 
+LOOKING = 6
+"""Rows of the sheet at most."""
 NEAR = ("sample", "nearest", "second", "third", "fourth", "fifth")
 
 
@@ -56,6 +61,19 @@ def neighbours(contents: Contents) -> Section | None:
         "Each sample over the training examples nearest to it.", list(NEAR))  # fmt: skip
     if share is not None:
         section.sentences.append(_memorised(share, str(table.get("how") or "")))
+    return section if section.figures or section.sentences else None
+
+
+def looks(contents: Contents) -> Section | None:
+    """Where pixels of samples look; None where the model has no such layer."""
+    section = Section("looks", "Where pixels look")
+    names = [str(name) for name in entries(contents.spec.get("classes"))]
+    in_turn = [names[i % len(names)] for i in range(LOOKING)] if names else []
+    _add(section, contents, "looks.png", "samples, and under them where a few of their pixels look",
+        "A row a sample: places marked in blue, then where each of them looks.", in_turn)  # fmt: skip
+    if section.figures:
+        section.notes.append(Note("Read it as.", "A pixel takes up what it looks at, weighed so, before the last "
+            "doubling of the image (Zhang et al. 2019); under even brown it looks everywhere alike."))  # fmt: skip
     return section if section.figures or section.sentences else None
 
 
