@@ -23,16 +23,17 @@ FLOORS = {
     2: {"models"},
     3: {"anomalies", "api", "attention", "baselines", "batching", "checks", "classification", "code_sheets",
         "comparison", "comparison_codes", "comparison_measures", "comparison_quality", "comparison_words",
-        "detecting", "detecting_answer", "diagnose", "drawing", "estimator", "evaluate", "evaluate_codes",
-        "evaluate_denoising", "evaluate_horizons", "evaluate_imputation", "evaluate_mistakes", "evaluate_samples",
-        "evaluate_sequences", "evaluate_series", "evaluate_text", "export", "extractors", "finish", "fitting",
+        "detecting", "detecting_answer", "diagnose", "drawing", "estimator", "evaluate", "evaluate_audit",
+        "evaluate_codes", "evaluate_denoising", "evaluate_horizons", "evaluate_imputation", "evaluate_mistakes",
+        "evaluate_run", "evaluate_samples", "evaluate_sequences", "evaluate_series", "evaluate_text", "export",
+        "extractors", "finish", "fitting",
         "forecasting", "generation", "gpt2_weights", "horizon", "imbalance", "imputation", "inspect",
         "inspect_cells", "inspect_looks", "inspect_text", "measuring", "memorisation", "outputs", "pace", "plan",
         "processes", "quality", "quality_modes", "quality_watch", "request", "run", "sample_sheets", "series_files",
         "settings", "sheets", "speed", "stops", "stretches", "surprise", "sweeping", "sweeping_members",
         "sweeping_stack", "sweeping_table", "text_samples", "training"},
     4: {"card", "report"},
-    5: {"cli", "studio", "serve", "web", "__main__", "__init__"},
+    5: {"cli", "play", "studio", "serve", "web", "__main__", "__init__"},
 }  # fmt: skip
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}
 

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from elboroom.data.series import Series, SeriesSet
     from elboroom.run import Run
 
-__all__ = ["Asked", "Beside", "Found", "Judged", "asked_for", "detect", "judge", "stream"]
+__all__ = ["ROWS_AN_ALARM", "Asked", "Beside", "Found", "Judged", "asked_for", "at_rate", "detect", "expectations",
+    "judge", "judged", "learnt", "scored", "stream"]  # fmt: skip
 
 Array = NDArray[np.float64]
 TRAIN = 0.4
@@ -146,7 +147,7 @@ def stream(run: Run, *, alarms_per_day: float = 0.0, follow_shifts: bool = True)
     known = run.dataset().series
     assert known is not None
     causal = Asked(alarms_per_day=alarms_per_day, smoothing="causal")
-    read = _read(run, known)
+    read = expectations(run, known)
     detector, _ = calibrated(run, known, read, causal)
     step = known.step if known.time else 0
     rare = rarity(known, read)
@@ -220,20 +221,20 @@ def judge(run: Run, source: Any, asked: Asked, *, own: bool = False) -> Found:
     data = trained if own else run.read(source)
     assert trained.series is not None
     assert data.series is not None
-    known = _read(run, trained.series)
+    known = expectations(run, trained.series)
     detector, calibration = calibrated(run, trained.series, known, asked)
-    judged = [
-        _judged(run, detector, series, found, _learnt(data.series, i) if own else 0, asked)
+    all_judged = [
+        judged(run, detector, series, found, learnt(data.series, i) if own else 0, asked)
         for i, (series, found) in enumerate(
-            zip(data.series.series, known if own else _read(run, data.series), strict=True)
+            zip(data.series.series, known if own else expectations(run, data.series), strict=True)
         )
     ]
-    left_out = _baselines(judged, trained.series, asked) if own else {}
+    left_out = _baselines(all_judged, trained.series, asked) if own else {}
     return Found(
         run,
         detector,
         data.series,
-        judged,
+        all_judged,
         asked,
         _rate(trained.series, asked),
         list(data.problems),
@@ -242,38 +243,48 @@ def judge(run: Run, source: Any, asked: Asked, *, own: bool = False) -> Found:
     )
 
 
-def _read(run: Run, known: SeriesSet) -> list[Expected]:
+def expectations(run: Run, known: SeriesSet) -> list[Expected]:
     """What the run expected of each series."""
     assert isinstance(run.model, Forecasts)
     return [expected(run.model, run.transform, one.values, one.segments) for one in known.series]
 
 
 def calibrated(run: Run, known: SeriesSet, read: list[Expected], asked: Asked) -> tuple[Detector, Array]:
-    """Units from the stretch that the run was trained on; the threshold from that on which it was validated, whose
-    scores are given, too.
+    """A detector with the threshold for the rate asked for, and the scores that set it; see `scored`, `at_rate`."""
+    detector, valid, both = scored(run, known, read, asked.smoothing)
+    return at_rate(detector, valid, both, _rate(known, asked))
 
-    Where that is too short for the rate asked for, the training stretch counts, too, whose errors are smaller.
-    """
+
+def scored(run: Run, known: SeriesSet, read: list[Expected], smoothing: Smoothing) -> tuple[Detector, Array, Array]:
+    """A detector without a threshold, its units from the stretch that the run was trained on; the scores of that on
+    which it was validated; and those of both, training first. Series are joined by one NaN."""
     assert isinstance(run.model, Forecasts)
     errors = [found.errors for found in read]
-    learnt = zip(errors, known.stretches, strict=True)
+    trained = zip(errors, known.stretches, strict=True)
     period = known.period or max(2, run.spec.shape[0] // 4)
     detector = Detector.fit(
-        np.concatenate([one[slice(*stretches["train"])] for one, stretches in learnt if "train" in stretches]),
+        np.concatenate([one[slice(*stretches["train"])] for one, stretches in trained if "train" in stretches]),
         period=period,
-        smoothing=asked.smoothing,
+        smoothing=smoothing,
         warm_up=WARM_UP * run.model.horizon,
     )
-    rate, parts = _rate(known, asked), {"valid": [np.zeros(0)], "train": [np.zeros(0)]}
+    parts = {"valid": [np.zeros(0)], "train": [np.zeros(0)]}
     for one, series, stretches in zip(errors, known.series, known.stretches, strict=True):
         score = detector.scores(one, series.segments).score
         for part, held in parts.items():
             held += [score[slice(*stretches.get(part, (0, 0)))], np.full(1, np.nan)]
     valid, train = (np.concatenate(held) for held in parts.values())
+    return detector, valid, np.concatenate([train, valid])
+
+
+def at_rate(detector: Detector, valid: Array, both: Array, rate: float) -> tuple[Detector, Array]:
+    """With the threshold for `rate` false alarms a row from validation scores, which are given, too.
+
+    Where those are too few for the rate, the training stretch counts, too, whose errors are smaller.
+    """
     rows = int((~np.isnan(valid)).sum())
     if rows * rate >= 1:
         return detector.calibrated(valid, rate), valid
-    both = np.concatenate([train, valid])
     ready = detector.calibrated(both, rate)
     assert ready.tail is not None
     said = f"{ready.tail.how}; training rows are among them, for the {rows} after them cannot show such a rate"
@@ -294,13 +305,14 @@ def _rate(known: SeriesSet, asked: Asked) -> float:
     return rate
 
 
-def _learnt(known: SeriesSet, i: int) -> int:
+def learnt(known: SeriesSet, i: int) -> int:
     """The row from which a series of the run's own is judged: after training and calibration."""
     stretches = known.stretches[i]
     return max((stretches[part][1] for part in ("train", "valid") if part in stretches), default=0)
 
 
-def _judged(run: Run, detector: Detector, series: Series, found: Expected, train: int, asked: Asked) -> Judged:
+def judged(run: Run, detector: Detector, series: Series, found: Expected, train: int, asked: Asked) -> Judged:
+    """What a detector with a threshold says of one series; rows before `train` are not judged."""
     usable = np.arange(len(series)) >= train
     missing = np.isnan(series.values).all(1)
     shifts: list[Shift] = []

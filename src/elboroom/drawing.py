@@ -60,8 +60,12 @@ def samples(
     temperature: float = 1.0,
     label: Label = None,
     truncation: float | None = None,
+    held: dict[float, Draws] | None = None,
 ) -> Drawn:
-    """`n` new examples; a label is a class's name or number, one for each example, or `all`."""
+    """`n` new examples; a label is a class's name or number, one for each example, or `all`.
+
+    `held`: the models with standing batch statistics by truncation, where they are kept between calls.
+    """
     from elboroom.run import ROWS as MANY
     from elboroom.run import require
 
@@ -78,7 +82,13 @@ def samples(
             raise InputError(f"--truncation {truncation}: expected a finite number above 0, such as 0.5")
     asked = None if label is None else _asked(run, label, n)
     if isinstance(model, Draws):
-        return _drawn(model, n, seed=seed, temperature=temperature, asked=asked, truncation=truncation)
+        drawing: Draws = model
+        if truncation is not None:
+            kept = {} if held is None else held
+            if truncation not in kept:
+                kept[truncation] = standing(model, truncation)
+            drawing = kept[truncation]
+        return _drawn(drawing, n, seed=seed, temperature=temperature, asked=asked, truncation=truncation)
     parts = []
     with torch.no_grad(), seeded(0):
         for i, start in enumerate(range(0, n, MANY)):
@@ -110,8 +120,6 @@ def _noise(model: Draws, temperature: float, truncation: float) -> tuple[Tensor,
 def _drawn(
     model: Draws, n: int, *, seed: int, temperature: float, asked: Tensor | None, truncation: float | None
 ) -> Drawn:
-    if truncation is not None:
-        model = standing(model, truncation)
     parts, labels = [], []
     with torch.no_grad(), seeded(0):
         for i, start in enumerate(range(0, n, ROWS)):

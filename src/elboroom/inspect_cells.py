@@ -59,42 +59,66 @@ def look(
     return cell_arrays(model, *of_series(dataset, transform), layer=layer, unit=unit, step=step)
 
 
-def of_text(run: Run, tokenizer: Tokenizer, text: str | None, source: Any) -> tuple[Batch, Arrays]:
-    """The first tokens of a text as a batch of one row, and what is known of its steps."""
+def of_text(
+    run: Run, tokenizer: Tokenizer, text: str | None, source: Any, *, start: int = 0, limit: int = TOKENS
+) -> tuple[Batch, Arrays]:
+    """`limit` tokens of a text from `start` on as a batch of one row, and what is known of its steps."""
     if text is not None:
         ids = tokenizer.encode(text)
         if not len(ids):
             raise InputError("--text is empty; give the text that is to be read")
-        said = f"The text has {len(ids):,} tokens; the first {TOKENS} are read." if len(ids) > TOKENS else ""
+        said = f"The text has {len(ids):,} tokens; the first {limit} are read." if len(ids) > limit else ""
     else:
         dataset = run.dataset() if source is None else run.read(source)
         part = held_out(dataset)
         rows = dataset.parts[part]
         assert isinstance(rows, Windows)
-        ids = rows.tokens[:TOKENS].cpu().numpy().astype(np.int64)
-        said = f"The text is the beginning of {'the data' if part == 'all' else f'the {part} part'}."
-    ids = ids[:TOKENS]
+        if start >= len(rows.tokens):
+            raise InputError(f"there is no token {start + 1:,}; the {part} part has {len(rows.tokens):,}")
+        ids = rows.tokens[start : start + limit].cpu().numpy().astype(np.int64)
+        where = "the data" if part == "all" else f"the {part} part"
+        said = (
+            f"The text is from token {start + 1:,} of {where} on."
+            if start
+            else f"The text is the beginning of {where}."
+        )
+    ids = ids[:limit]
     names = [tokenizer.token_bytes(int(i)).decode("utf-8", "backslashreplace") for i in ids]
     names = [END if int(i) == tokenizer.end else name for i, name in zip(ids, names, strict=True)]
     tokens = torch.from_numpy(np.append(ids, ids[-1]).astype(np.int64))  # the last is only to be predicted
     return Batch(tokens[None]), {"steps": np.array(names, dtype=np.str_), "said": np.array(said, dtype=np.str_)}
 
 
-def of_series(dataset: Dataset, transform: Transform) -> tuple[Batch, Arrays]:
-    """The first rows of held-out series as a batch of one, in the model's space, and what is known of its steps."""
+def of_series(
+    dataset: Dataset, transform: Transform, *, number: int | None = None, start: int | None = None, limit: int = ROWS
+) -> tuple[Batch, Arrays]:
+    """At most `limit` rows of a series as a batch of one, in the model's space, and what is known of its steps.
+
+    `number` and `start` say which series and from which row on, both counted from 0; without a start they are the
+    first rows of a held-out stretch.
+    """
     found = dataset.series
     if found is None:
         raise Unable(f"cells are drawn of texts and of series; {dataset.name} holds neither")
     part = held_out(dataset)
-    number = next(i for i, parts in enumerate(found.stretches) if part in parts)
-    one, (first, stop) = found.series[number], found.stretches[number][part]
-    start, end = max(
-        ((max(a, first), min(b, stop)) for a, b in one.segments), key=lambda run: min(ROWS, run[1] - run[0])
-    )
-    end = min(end, start + ROWS)
+    if number is None:
+        number = next(i for i, parts in enumerate(found.stretches) if part in parts)
+    if number >= len(found.series):
+        raise InputError(f"there is no series {number + 1:,}; there are {len(found.series):,}")
+    one = found.series[number]
+    if start is None:
+        first, stop = found.stretches[number].get(part, (0, len(one)))
+        where = "the data" if part == "all" else f"the {part} part"
+        start, end = max(
+            ((max(a, first), min(b, stop)) for a, b in one.segments), key=lambda run: min(limit, run[1] - run[0])
+        )
+    else:
+        if start >= len(one):
+            raise InputError(f"there is no row {start:,}; the series has {len(one):,}, counted from 0")
+        end, where = next(b for a, b in one.segments if a <= start < b), f"row {start:,} on"
+    end = min(end, start + limit)
     values = np.asarray(one.values[start:end], dtype=np.float64)
     x = torch.from_numpy(values)[None]
-    where = "the data" if part == "all" else f"the {part} part"
     said = f"The {end - start:,} rows are from {where}" + (f", series {one.name}." if one.name else ".")
     if one.times is None:
         steps = [f"row {i}" for i in range(start, end)]

@@ -6,11 +6,33 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 from elboroom.studio.pages import POLICY, STATIC, assets, tokens_css
 
 
-def test_script_and_style_stay_under_200_kB() -> None:
-    assert sum(len(content) for content, _ in assets().values()) < 200_000
+def loaded(name: str, held: frozenset[str] = frozenset()) -> frozenset[str]:
+    """A module and what it imports before anything is asked for; with `held`, what is there already as well."""
+    if name in held:
+        return held
+    held |= {name}
+    for other in re.findall(r"from '\./([\w-]+\.js)'", assets()[name][0].decode()):
+        held = loaded(other, held)
+    return held
+
+
+PAGES = sorted(set(re.findall(r"import\('\./([\w-]+\.js)'\)", assets()["app.js"][0].decode())))
+PLAYS = sorted(name for name in assets() if name.startswith("play-"))
+
+
+@pytest.mark.parametrize("names", [*([page] for page in PAGES), *(["run.js", "play.js", play] for play in PLAYS)])
+def test_what_a_page_loads_stays_under_200_kB(names: list[str]) -> None:
+    """Pages are loaded when they are opened; none needs another's script."""
+    held = loaded("app.js")
+    for name in names:
+        held = loaded(name, held)
+    style = [name for name in assets() if name.endswith((".css", ".html"))]
+    assert sum(len(assets()[name][0]) for name in [*held, *style]) < 200_000
 
 
 def test_no_file_turns_text_into_markup_or_reaches_elsewhere() -> None:

@@ -26,8 +26,12 @@ from . import events, forms, looking, pages
 from .acting import Acting
 from .history import Histories
 from .holding import FILE_LIMIT
+from .labels import Labels
+from .players import Players
+from .playing import Playing
 from .shelf import Found, Missing, Shelf
 from .summary import Summaries
+from .sweeps import Sweeps
 
 __all__ = ["ENTER", "Studio"]
 
@@ -48,8 +52,11 @@ class Studio:
         self.shelf = Shelf(folder)
         self.acting = Acting(self.shelf)
         self.summaries = Summaries()
+        self.sweeps = Sweeps(self.shelf, self.summaries)
         self.histories = Histories()
         self.checks = looking.Checks(self.acting.cwd)
+        self.labels = Labels(self.shelf.own / "labels")
+        self.playing = Playing(self.shelf, self.acting.holding, Players(self.shelf.own / "play", self.acting.cwd))
         self.closing = False
 
     def app(self, port: int, token: str) -> ASGIApp:
@@ -71,9 +78,21 @@ class Studio:
     async def _lifespan(self, app: object) -> AsyncIterator[None]:
         yield
         self.acting.close()
+        await self.playing.close()
 
     def _addresses(self) -> list[tuple[str, str, Handler]]:
-        shown = ["/", "/runs/{id}", "/runs/{id}/{tab}", "/new", "/compare", "/data", "/models", "/models/{id}"]
+        shown = [
+            "/",
+            "/runs/{id}",
+            "/runs/{id}/{tab}",
+            "/new",
+            "/compare",
+            "/sweeps",
+            "/sweeps/{id}",
+            "/data",
+            "/models",
+            "/models/{id}",
+        ]
         return [
             *[("GET", path, self._page) for path in shown],
             ("GET", "/static/{name}", self._asset),
@@ -86,11 +105,18 @@ class Studio:
             ("GET", "/api/runs/{id}/files", self._files),
             ("GET", "/api/runs/{id}/checks", self._checks),
             ("GET", "/api/runs/{id}/report", self._report),
+            ("GET", "/api/runs/{id}/labels", self._labels),
+            ("GET", "/api/runs/{id}/labels.csv", self._labels_file),
+            ("POST", "/api/runs/{id}/labels", self._mark),
+            ("GET", "/api/runs/{id}/play", self.playing.about),
+            ("POST", "/api/runs/{id}/play/{module}/{verb}", self.playing.ask),
             ("POST", "/api/runs/{id}/stop", self._stop),
             ("POST", "/api/runs/{id}/resume", self._resume),
             ("POST", "/api/runs/{id}/forget", self._forget),
             ("POST", "/api/bin", self._bin),
             ("POST", "/api/bin/restore", self._restore),
+            ("GET", "/api/sweeps", self._sweeps),
+            ("GET", "/api/sweeps/{id}", self._sweep),
             ("GET", "/api/models", self._models),
             ("GET", "/api/models/{id}", self._model),
             ("GET", "/api/sets", self._sets),
@@ -174,6 +200,14 @@ class Studio:
         html = await asyncio.to_thread(looking.report, found, self.summaries.of(found)["state"])
         return _framed(html)
 
+    async def _labels(self, request: Request) -> Response:
+        return Answer({"marks": await asyncio.to_thread(self.labels.of, self._found(request).id)})
+
+    async def _labels_file(self, request: Request) -> Response:
+        text = await asyncio.to_thread(self.labels.table, self._found(request).id)
+        headers = {"content-disposition": 'attachment; filename="labels.csv"'}
+        return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
+
     async def _events(self, request: Request) -> Response:
         asked = request.query_params
         offset = _number(request.headers.get("last-event-id") or asked.get("offset"), 0, 0)
@@ -182,6 +216,12 @@ class Studio:
             with_list=asked.get("list") == "1", closing=lambda: self.closing,
         )  # fmt: skip
         return StreamingResponse(told, media_type="text/event-stream")
+
+    async def _sweeps(self, request: Request) -> Response:
+        return Answer({"sweeps": await asyncio.to_thread(self.sweeps.listed)})
+
+    async def _sweep(self, request: Request) -> Response:
+        return Answer(await asyncio.to_thread(self.sweeps.of, request.path_params["id"]))
 
     async def _models(self, request: Request) -> Response:
         from argparse import Namespace
@@ -213,6 +253,10 @@ class Studio:
     async def _resume(self, request: Request) -> Response:
         form = await wanted(request, forms.Resumed)
         return Answer(await self.acting.resume(request.path_params["id"], form))
+
+    async def _mark(self, request: Request) -> Response:
+        form = await wanted(request, forms.Marked)
+        return Answer({"marks": await asyncio.to_thread(self.labels.mark, self._found(request).id, form)})
 
     async def _forget(self, request: Request) -> Response:
         await wanted(request, forms.Nothing)

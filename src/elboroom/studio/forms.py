@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict
 
 from elboroom.web.answers import Form
 
-__all__ = ["Binned", "Checked", "Command", "Comparison", "DataOf", "Nothing", "Reading", "Restored", "Resumed",
-    "Started", "UploadFile", "Uploaded"]  # fmt: skip
+__all__ = ["Binned", "Checked", "Command", "Comparison", "DataOf", "Marked", "Nothing", "Reading", "Restored",
+    "Resumed", "Started", "UploadFile", "Uploaded"]  # fmt: skip
 
 Short = Annotated[str, MaxLen(200)]
 Ids = Annotated[list[Short], MinLen(1), MaxLen(500)]
@@ -101,6 +101,27 @@ class Comparison(Form):
 
     runs: Annotated[list[Short], MinLen(2), MaxLen(8)]
     """ids of two to eight runs"""
+
+
+class Marked(Form):
+    """What a reader says of an event."""
+
+    data: Short
+    """the name of the data"""
+    fingerprint: Short
+    """of the data"""
+    series: Short = ""
+    """the name of the series; empty where there is one"""
+    start: Annotated[int, Ge(0), Le(1 << 40)]
+    """the event's first row, counted from 0"""
+    stop: Annotated[int, Ge(1), Le(1 << 40)]
+    """the row after its last"""
+    first: Short = ""
+    """the time of the first row"""
+    last: Short = ""
+    """the time of the last row"""
+    none: bool
+    """whether it is no event; false takes the mark back"""
 
 
 class Uploaded(Form):

@@ -10,10 +10,11 @@ const PAGES = [
   [/^\/new$/, () => import('./runs.js')],
   [/^\/runs\/([^/]+)(?:\/([^/]+))?$/, () => import('./run.js')],
   [/^\/compare$/, () => import('./compare.js')],
+  [/^\/sweeps(?:\/([^/]+))?$/, () => import('./sweep.js')],
   [/^\/data$/, () => import('./data.js')],
   [/^\/models(?:\/([^/]+))?$/, () => import('./models.js')],
 ]
-const BAR = [['/', 'Runs'], ['/compare', 'Compare'], ['/data', 'Data'], ['/models', 'Models']]
+const BAR = [['/', 'Runs'], ['/compare', 'Compare'], ['/sweeps', 'Sweeps'], ['/data', 'Data'], ['/models', 'Models']]
 const main = document.getElementById('main')
 let page = null, turn = 0
 

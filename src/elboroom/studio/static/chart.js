@@ -16,7 +16,7 @@ export function ticks(low, high, most = 5) {
   return out
 }
 
-function logTicks(low, high) {
+export function logTicks(low, high) {
   const out = []
   for (let p = Math.floor(Math.log10(low)); p <= Math.ceil(Math.log10(high)); p++) {
     for (const m of high / low < 30 ? [1, 2, 5] : [1]) if (m * 10 ** p >= low * 0.999 && m * 10 ** p <= high * 1.001) out.push(m * 10 ** p)
@@ -24,7 +24,7 @@ function logTicks(low, high) {
   return out.length > 7 ? out.filter((_, i) => i % Math.ceil(out.length / 6) === 0) : out
 }
 
-function tickText(values) {
+export function tickText(values) {
   const step = values.length > 1 ? Math.abs(values[1] - values[0]) : Math.abs(values[0]) || 1
   const biggest = Math.max(...values.map(Math.abs))
   if (biggest >= 1e6 || (biggest > 0 && biggest < 1e-3)) return values.map((v) => written(v))

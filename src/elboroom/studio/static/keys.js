@@ -3,11 +3,11 @@
 import {el} from './dom.js'
 
 const KEYS = [
-  ['/', 'find'], ['?', 'this list'], ['n', 'new run'], ['g r · g c · g d · g m', 'go to runs, compare, data, models'], ['Esc', 'close'],
-  ['↑ ↓ · x · Enter · c', 'in a list: move, tick, open, compare'], ['1 … 6', 'on a run: its tabs'], ['s', 'stop a run (asks; Enter confirms)'],
+  ['/', 'find'], ['?', 'this list'], ['n', 'new run'], ['g r · g c · g s · g d · g m', 'go to runs, compare, sweeps, data, models'], ['Esc', 'close'],
+  ['↑ ↓ · x · Enter · c', 'in a list: move, tick, open, compare'], ['1 … 7', 'on a run: its tabs'], ['s', 'stop a run (asks; Enter confirms)'],
   ['← →', 'in a chart: read values (with shift ×10); on samples: step'], ['+ − 0', 'in a chart: zoom, whole'], ['l', 'log axis'], ['t', 'in a chart: table'],
 ]
-const GOES = {r: '/', c: '/compare', d: '/data', m: '/models'}
+const GOES = {r: '/', c: '/compare', s: '/sweeps', d: '/data', m: '/models'}
 let after = ''
 
 const off = () => localStorage.getItem('keys') === 'off'

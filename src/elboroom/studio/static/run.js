@@ -9,8 +9,9 @@ import {confirm, help} from './keys.js'
 import {stale} from './stream.js'
 import * as overview from './overview.js'
 import * as tabs from './tabs.js'
+import {play} from './play.js'
 
-const TABS = [['', 'Overview', overview.overview], ['samples', 'Samples', tabs.samples], ['settings', 'Settings', tabs.settings],
+const TABS = [['', 'Overview', overview.overview], ['samples', 'Samples', tabs.samples], ['play', 'Play', play], ['settings', 'Settings', tabs.settings],
   ['files', 'Files', tabs.files], ['log', 'Log', tabs.log], ['report', 'Report', tabs.report]]
 
 const ago = (at) => Date.now() - at < 1500 ? '1 s' : took(Math.round((Date.now() - at) / 1000))
@@ -129,13 +130,14 @@ export async function open(main, {parts, query}) {
       run: () => again(),
       gone: () => { if (run.budget) again() },
     },
-    keys: {
+    // Those of the tab come before those of the run.
+    get keys() { return {
       ...Object.fromEntries(TABS.map(([t], i) => [String(i + 1), () => go(`/runs/${id}${t ? `/${t}` : ''}`)])),
       s: () => run.state === 'running' ? void stop() : false,
       '?': help,
       Escape: () => go('/'),
-      ...Object.fromEntries(['ArrowLeft', 'ArrowRight', 'l', '0'].map((k) => [k, () => shown?.keys?.[k] ? void shown.keys[k]() : false])),
-    },
+      ...shown?.keys,
+    } },
     close: () => {
       clearInterval(clock)
       shown?.close?.()

@@ -86,3 +86,8 @@ setInterval(() => {
 document.addEventListener('visibilitychange', () => {
   if (!document.hidden && asked && !source) open()
 })
+// A page that a browser keeps for its back button would hold one of the six connections.
+addEventListener('pagehide', () => {
+  source?.close()
+  source = null
+})

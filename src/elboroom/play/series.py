@@ -1,0 +1,388 @@
+"""Play with a series: new rows judged by a run, or the run's own, with all that a page needs to move the threshold.
+
+A page gets every score and share of blame once, and a threshold for each of a ladder of false-alarm rates, so that it
+finds the events itself while the rate is moved, by the rule of `anomalies.events.find_events`. Curves are drawn here,
+stretch by stretch, as in the report of `elboroom detect`, whose judging this is: level shifts are followed at one false
+alarm in 2,000 rows.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+from annotated_types import Ge, Le, Len, MaxLen
+from numpy.typing import NDArray
+
+from elboroom.anomalies.events import GAP, Event, blame
+from elboroom.core.abilities import Forecasts
+from elboroom.core.errors import InputError
+from elboroom.detecting import ROWS_AN_ALARM, Asked, Judged, at_rate, expectations, judged, learnt, scored
+from elboroom.report.detection_plots import channel_ends, close_up, score_ends, told
+from elboroom.report.detection_series import Event as Entry
+from elboroom.report.detection_series import Judged as Drawable
+from elboroom.report.detection_series import judged as drawable
+from elboroom.report.detection_series import short
+from elboroom.report.detection_stack import Panel, Shade, Stack
+from elboroom.report.plots import Axis, Canvas
+from elboroom.run import require
+from elboroom.web.answers import Form
+
+from .answers import Handler, Json, Player, checked, packed
+from .drawn import tree
+
+if TYPE_CHECKING:
+    from elboroom.anomalies.detector import Detector
+    from elboroom.data.series import Series, SeriesSet
+    from elboroom.data.source import Dataset
+
+__all__ = ["ASKS"]
+
+Array = NDArray[np.float64]
+Finite = Annotated[float, Ge(-1e300), Le(1e300)]
+HOUR_NS = 3600 * 10**9
+PERIODS_H = (1, 2, 3, 6, 12, 24, 48, 96, 168, 336, 720, 1440, 2160, 4320, 8760, 17_520, 43_800)
+"""Periods that hold one false alarm, hours: from an hour to five years."""
+APART = 5
+"""Times the rows of rest that part two alarms: the most frequent false alarms that have a threshold."""
+NEAR = 0.1
+"""A period this near to that of 2,000 rows is left out."""
+ROWS = (50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000, 200_000)
+"""The same in rows, for data without times; the ends bound both."""
+KEPT = 4
+"""Judged inputs that stay in memory."""
+SCORE = 96
+"""Height of the panel of the score, pixels."""
+SHARES = 250
+"""A share of 1 as a byte; 255 is a row without shares."""
+LEFT_OUT = 0.5
+"""Share of a channel's rows outside what training saw from which a page asks about the unit."""
+
+
+@dataclass
+class Learnt:
+    """What a run knows before it judges anything: its own data, its units, and a threshold for each rate."""
+
+    data: Dataset
+    detector: Detector
+    """With the threshold for one false alarm in 2,000 rows."""
+    thresholds: list[Json]
+    ranges: list[tuple[float, float]]
+    """Of each channel, the lowest and highest of the training stretch."""
+
+
+@dataclass
+class Kept:
+    """An input that was judged."""
+
+    data: Dataset
+    series: list[Judged]
+    shown: list[Drawable]
+    """The same as the report draws it."""
+    usual: float
+    """The threshold for one false alarm in 2,000 rows."""
+
+
+class Judging(Form):
+    """Which data to judge."""
+
+    path: Annotated[str, MaxLen(4096)] = ""
+    """a file that was dropped; empty: the run's own data"""
+
+
+class Window(Form):
+    """A stretch of one series, for so many columns of pixels."""
+
+    key: Annotated[str, MaxLen(100)]
+    """what judging answered"""
+    series: Annotated[int, Ge(0)] = 0
+    """its place, counted from 0"""
+    start: Annotated[int, Ge(0)] = 0
+    """its first row"""
+    stop: Annotated[int, Ge(1)]
+    """the row after its last"""
+    width: Annotated[int, Ge(200), Le(4000)] = 800
+    """pixels of the drawing"""
+    channels: Annotated[list[Annotated[int, Ge(0)]], Len(1, 16)]
+    """channels by their places, counted from 0"""
+
+
+class Close(Form):
+    """One event."""
+
+    key: Annotated[str, MaxLen(100)]
+    """what judging answered"""
+    series: Annotated[int, Ge(0)] = 0
+    """its place, counted from 0"""
+    start: Annotated[int, Ge(0)]
+    """the event's first row"""
+    stop: Annotated[int, Ge(1)]
+    """the row after its last"""
+    number: Annotated[int, Ge(1)]
+    """what it is called"""
+    threshold: Finite
+    """that it passed"""
+
+
+def judge(player: Player, given: Json) -> Iterator[Json]:
+    """Parts that say what is being done, then one with all of it under "judged", or with "differs": the columns of
+    data that do not fit the run."""
+    form = checked(Judging, given)
+    run = player.run
+    require(run.model, Forecasts, "judge a series", run.name)
+    yield {"doing": "reading the run's own data", "done": 0.0}
+    base = player.held.get("series/learnt")
+    if base is None:
+        base = player.held["series/learnt"] = _learnt(player)
+    data = base.data
+    if form.path:
+        yield {"doing": "reading the file", "done": 0.2}
+        try:
+            data = run.read(form.path)
+        except InputError as error:
+            yield {"differs": _columns(form.path, base, str(error))}
+            return
+    found = data.series
+    assert found is not None
+    series: list[Judged] = []
+    rows = 0
+    for i, one in enumerate(found.series):
+        yield {"doing": "judging", "done": 0.3 + 0.7 * rows / max(1, found.rows), "rows": rows, "of": found.rows}
+        read = expectations(run, _alone(found, one))[0]
+        series.append(judged(run, base.detector, one, read, 0 if form.path else learnt(found, i), Asked()))
+        rows += len(one)
+    key = data.fingerprint[:24] if form.path else "own"
+    kept: dict[str, Kept] = player.held.setdefault("series/kept", {})
+    kept.pop(key, None)
+    assert base.detector.tail is not None
+    kept[key] = Kept(
+        data, series, [_drawable(one, found, i) for i, one in enumerate(series)], base.detector.tail.threshold
+    )
+    while len(kept) > KEPT:
+        del kept[next(iter(kept))]
+    yield {"judged": {"key": key, "own": not form.path, **_told(base, kept[key])}}
+
+
+def window(player: Player, given: Json) -> Json:
+    """The frame of a drawing of some channels with the score under them, where each panel lies in it, and what the page
+    draws there: of each column of `every` rows (N) the lowest and highest value of channels and score (C + 1, N), the
+    middle expected value and the band of two standard deviations about it (C, N), float32, NaN for none."""
+    form = checked(Window, given)
+    kept, one = _shown(player, form.key, form.series)
+    stop = min(form.stop, len(one))
+    if form.start >= stop:
+        raise InputError(f"rows {form.start:,} to {form.stop:,}: the series has {len(one):,}")
+    if max(form.channels) >= len(one.channels):
+        raise InputError(f"there is no channel {max(form.channels) + 1}; there are {len(one.channels):,}")
+    every = -(-(stop - form.start) // form.width)
+    begins = np.arange(0, stop - form.start, every)
+    values, mean, sd = (x[form.start : stop, form.channels] for x in (one.values, one.expected, one.sd))
+    seen = np.concatenate([values, one.score[form.start : stop, None]], axis=1)
+    columns = {
+        "low": np.fmin.reduceat(seen, begins),
+        "high": np.fmax.reduceat(seen, begins),
+        "expected": mean[np.minimum(begins + every // 2, len(mean) - 1)],
+        "below": np.fmin.reduceat(mean - 2 * sd, begins),
+        "above": np.fmax.reduceat(mean + 2 * sd, begins),
+    }
+    arrays = {name: packed(np.ascontiguousarray(x.T, dtype=np.float32)) for name, x in columns.items()}
+    return {"start": form.start, "stop": stop, "every": every, **arrays, **_frame(one, form, stop, kept.usual)}
+
+
+def close(player: Player, given: Json) -> Json:
+    """One event close up, drawn wide and narrow, and what it was in words."""
+    form = checked(Close, given)
+    _, one = _shown(player, form.key, form.series)
+    if not form.start < form.stop <= len(one):
+        raise InputError(f"rows {form.start:,} to {form.stop:,} are no event of a series of {len(one):,} rows")
+    score = one.score[form.start : form.stop]
+    peak = form.start + int(np.nanargmax(score)) if np.isfinite(score).any() else form.start
+    shares = np.full_like(one.values, np.nan) if one.shares is None else one.shares
+    blamed = blame(shares, Event(form.start, form.stop, peak, float(one.score[peak])))
+    channels = tuple((one.channels[c], share) for c, share in blamed)
+    drawn = Entry(form.number, form.start, form.stop, peak, float(one.score[peak]), channels)
+    width = player.held["series/learnt"].detector.width
+    figure = close_up(replace(one, events=[drawn]), drawn, form.threshold, width)
+    return {"wide": tree(figure.wide[0]), "narrow": tree(figure.narrow[0]), "said": told(one, drawn)}
+
+
+def _shown(player: Player, key: str, series: int) -> tuple[Kept, Drawable]:
+    kept: Kept | None = player.held.get("series/kept", {}).get(key)
+    if kept is None:
+        raise InputError("these data are no longer held; judge them again")
+    if series >= len(kept.shown):
+        raise InputError(f"there is no series {series + 1}; there are {len(kept.shown):,}")
+    return kept, kept.shown[series]
+
+
+def _frame(one: Drawable, form: Window, stop: int, usual: float) -> Json:
+    """The panels without curves, and the ends of their axes in values and pixels."""
+    stack = Stack(one.clock, *one.edges(form.start, stop), form.width)
+    stack.shades = _stretches(one, form.start, stop) if one.train else []
+    ends: list[Json] = []
+
+    def paint(canvas: Canvas, x: Axis, y: Axis) -> None:
+        ends.append({"x": _ends(x), "y": _ends(y), "log": y.log})
+
+    tall = 62 if len(form.channels) <= 4 else 44
+    for c in form.channels:
+        name = short(one.channels[c], form.width // 9)
+        stack.panels.append(Panel(name, "", tall, *channel_ends(one, c, form.start, stop), paint))
+    low, high, log = score_ends(one, usual, form.start, stop)
+    note = f"{'log' if log else 'linear'} axis, no unit"
+    stack.panels.append(Panel("Score", note, SCORE, low, high, paint, log))
+    frame = tree(stack.drawn("channels and score over time"))
+    return {"frame": frame, "panels": ends}
+
+
+def _ends(axis: Axis) -> list[float]:
+    return [axis.low, axis.high, axis.start, axis.end]
+
+
+def _stretches(one: Drawable, start: int, stop: int) -> list[Shade]:
+    """What rows of the run's own data were used for, as far as they are in sight."""
+    names = {"train": ("learnt", "learnt from"), "valid": ("calibration", "threshold set"), "": ("judged", "judged")}
+    spans = [*((part, *ends) for part, ends in one.stretches.items() if part in names), ("", one.train, len(one))]
+    inside = [(part, max(a, start), min(b, stop)) for part, a, b in spans]
+    return [Shade(*one.edges(a, b), *names[part]) for part, a, b in inside if b > a]
+
+
+# -- what is known beforehand ------------------------------------------------------------------------------------------
+
+
+def _learnt(player: Player) -> Learnt:
+    run = player.run
+    data = run.dataset()
+    known = data.series
+    assert known is not None
+    bare, valid, both = scored(run, known, expectations(run, known), "centred")
+    detector, _ = at_rate(bare, valid, both, 1 / ROWS_AN_ALARM)
+    thresholds: list[Json] = []
+    for rows in _ladder(known, bare.merge):
+        tail = at_rate(bare, valid, both, 1 / rows)[0].tail
+        assert tail is not None
+        if rows > ROWS_AN_ALARM and tail.threshold == thresholds[-1]["threshold"]:
+            break  # the rows cannot show rarer alarms: it is the largest score seen from here on
+        thresholds.append({"rows": rows, "threshold": tail.threshold, "how": tail.how})
+    train = [one.values[slice(*parts["train"])] for one, parts in zip(known.series, known.stretches, strict=True)
+             if "train" in parts]  # fmt: skip
+    return Learnt(data, detector, thresholds, _ranges(np.concatenate(train)))
+
+
+def _ladder(known: SeriesSet, merge: int) -> list[float]:
+    """Rows that hold one false alarm, ascending; ROWS_AN_ALARM is among them.
+
+    Alarms with fewer than `merge` rows of rest between them are one, so that what comes not much less often than that
+    has no threshold.
+    """
+    rows = [hours * HOUR_NS / known.step for hours in PERIODS_H] if known.time else [float(r) for r in ROWS]
+    least = min(max(ROWS[0], APART * merge), ROWS_AN_ALARM)
+    near = [r for r in rows if least <= r <= ROWS[-1] and abs(r / ROWS_AN_ALARM - 1) > NEAR]
+    return sorted([*near, float(ROWS_AN_ALARM)])
+
+
+def _ranges(values: Array) -> list[tuple[float, float]]:
+    """Lowest and highest of each channel (T, C); 0 and 0 where it has no value."""
+    there = np.isfinite(values)
+    lows = np.where(there, values, np.inf).min(0, initial=np.inf)
+    highs = np.where(there, values, -np.inf).max(0, initial=-np.inf)
+    return [(float(a), float(b)) if a <= b else (0.0, 0.0) for a, b in zip(lows, highs, strict=True)]
+
+
+def _alone(found: SeriesSet, one: Series) -> SeriesSet:
+    """A set of one of its series."""
+    return replace(found, series=[one])
+
+
+# -- what a page is told -----------------------------------------------------------------------------------------------
+
+
+def _drawable(one: Judged, found: SeriesSet, i: int) -> Drawable:
+    series = one.series
+    entry = {
+        "name": series.name, "times": series.times, "values": series.values, "expected": one.expected, "sd": one.sd,
+        "score": one.score, "shares": one.shares, "train": one.train, "segments": series.segments,
+        "stretches": found.stretches[i] if found.stretches else {},
+    }  # fmt: skip
+    return drawable(entry, list(found.channels))
+
+
+def _told(base: Learnt, kept: Kept) -> Json:
+    """All that does not depend on the stretch that is looked at."""
+    found = kept.data.series
+    assert found is not None
+    detector = base.detector
+    assert detector.tail is not None
+    return {
+        "name": kept.data.name,
+        "fingerprint": kept.data.fingerprint,
+        "problems": kept.data.problems,
+        "channels": list(found.channels),
+        "reading": _side_by_side(base, kept),
+        "step_words": found.step_words,
+        "step_ms": found.step / 1e6 if found.time else None,
+        "zone": found.zone,
+        "thresholds": base.thresholds,
+        "usual": next(i for i, one in enumerate(base.thresholds) if one["rows"] == ROWS_AN_ALARM),
+        "merge": detector.merge,
+        "gap": GAP,
+        "width": detector.width,
+        "series": [_series(one, found, i) for i, one in enumerate(kept.series)],
+    }
+
+
+def _series(one: Judged, found: SeriesSet, i: int) -> Json:
+    """One series: scores (T,) and shares of blame (T, C) as bytes, NaN and 255 where a row has none."""
+    series = one.series
+    shares = np.rint(one.shares * SHARES)
+    times = None if series.times is None else series.times.astype("datetime64[us]").astype(np.int64) / 1000
+    return {
+        "name": series.name,
+        "rows": len(series),
+        "first": one.train,
+        "times": None if times is None else packed(times),
+        "segments": [list(ends) for ends in series.segments],
+        "stretches": {part: list(rows) for part, rows in (found.stretches[i] if found.stretches else {}).items()},
+        "score": packed(one.score),
+        "shares": packed(np.where(np.isnan(shares), 255, shares).astype(np.uint8)),
+        "unscored": dict(Counter(one.reasons.tolist())),
+        "shifts": [{"start": shift.start, "row": shift.row} for shift in one.shifts],
+    }
+
+
+def _side_by_side(base: Learnt, kept: Kept) -> list[Json]:
+    """Each channel as training saw it and as it is here."""
+    found = kept.data.series
+    assert found is not None
+    values = np.concatenate([one.series.values for one in kept.series])
+    rows = []
+    for c, (name, trained, here) in enumerate(zip(found.channels, base.ranges, _ranges(values), strict=True)):
+        there = values[~np.isnan(values[:, c]), c]
+        outside = float(((there < trained[0]) | (there > trained[1])).mean()) if len(there) else 0.0
+        rows.append({"name": name, "trained": list(trained), "here": list(here), "outside": outside,
+                     "missing": len(values) - len(there), "strange": outside > LEFT_OUT})  # fmt: skip
+    return rows
+
+
+def _columns(path: str, base: Learnt, why: str) -> Json:
+    """The columns of a file that does not fit, beside those of the run."""
+    from elboroom.data.columns import RawTable
+    from elboroom.data.formats import open_path
+
+    known = base.data.series
+    assert known is not None
+    here: list[str] = []
+    try:
+        table, _ = open_path(Path(path), base.data.reading, own_test=False)
+        here = list(table.names) if isinstance(table, RawTable) else []
+    except InputError:  # what cannot be read at all has no columns to show
+        pass
+    trained = [*([known.time] if known.time else []), *known.channels]
+    return {"why": why.replace(path, Path(path).name), "trained": trained, "here": here}
+
+
+ASKS: dict[str, Handler] = {"series/judge": judge, "series/window": window, "series/close": close}

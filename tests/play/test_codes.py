@@ -1,0 +1,206 @@
+"""Play with codes: a map of every item, items beside their neighbours, drawings judged as held-out items are."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from elboroom.core.errors import InputError, Unable
+from elboroom.fitting import fit
+from elboroom.metrics.likelihood import gaussian_rate
+from elboroom.play.answers import Player
+from elboroom.play.codes import ASKS
+from elboroom.play.pens import fitted
+from elboroom.run import Run
+
+QUICK: dict[str, Any] = {"steps": 60, "threads": 1}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("codes")
+
+
+@pytest.fixture(scope="module")
+def flat(folder: Path) -> Player:
+    """A code of two numbers."""
+    return Player(fit("vae", "digits", run=folder / "flat", settings={"hidden": (16,), "latent": 2}, **QUICK))
+
+
+@pytest.fixture(scope="module")
+def wide(folder: Path) -> Player:
+    """A code of six numbers."""
+    return Player(fit("vae", "digits", run=folder / "wide", settings={"hidden": (16,), "latent": 6}, **QUICK))
+
+
+@pytest.fixture(scope="module")
+def table(folder: Path) -> Player:
+    """A table with a column of categories and a missing cell."""
+    rows = [f"{i % 7 + i / 100:.2f},{(i * 3) % 11},{'' if i == 5 else 'xyz'[i % 3]}" for i in range(120)]
+    path = folder / "pumps.csv"
+    path.write_text("\n".join(["flow,load,stage", *rows]) + "\n")
+    return Player(fit("vae", str(path), run=folder / "table", settings={"hidden": (8,), "latent": 2}, **QUICK))
+
+
+def asked(player: Player, name: str, **given: Any) -> Any:
+    found = ASKS[f"codes/{name}"](player, given)
+    return found if isinstance(found, dict) else list(found)
+
+
+def array(packed: dict[str, Any]) -> NDArray[Any]:
+    content = base64.b64decode(packed["bytes"])
+    return np.frombuffer(content, dtype=packed["dtype"]).reshape(packed["shape"])
+
+
+def text(pixels: NDArray[Any]) -> str:
+    return base64.b64encode(pixels.astype(np.uint8).tobytes()).decode()
+
+
+def mapped(player: Player, dimensions: int = 2) -> tuple[Any, NDArray[Any], NDArray[Any], Any]:
+    """The start, positions in units of the code, item numbers, the end."""
+    start, *pieces, end = asked(player, "map", dimensions=dimensions)
+    at = [
+        np.array(p["low"]) + array(p["positions"]) / 65535 * (np.array(p["high"]) - np.array(p["low"]))
+        for p in (one["points"] for one in pieces)
+    ]
+    return start["start"], np.concatenate(at), np.concatenate([array(p["points"]["item"]) for p in pieces]), end["end"]
+
+
+def test_a_map_of_a_code_of_two_numbers_is_the_code_and_leaves_no_item_out(flat: Player) -> None:
+    start, at, item, end = mapped(flat)
+    codes = flat.run.encode(flat.run.meta["data"]["source"])
+    assert (start["n"], start["of"], start["method"], end) == (1797, 1797, "codes", {})
+    assert sorted(item.tolist()) == list(range(1797))
+    expected = codes.z[item]
+    np.testing.assert_allclose(at, expected, atol=2 * float(np.ptp(expected)) / 65535)
+    order = np.corrcoef(item, np.arange(1797))[0, 1]
+    assert abs(order) < 0.1, "the first pieces are a fair part of the whole"
+
+
+def test_a_map_of_a_wider_code_is_its_principal_axes_and_says_what_they_explain(wide: Player) -> None:
+    start, at, item, end = mapped(wide, 3)
+    z = wide.run.encode(wide.run.meta["data"]["source"]).z.astype(np.float64)
+    values = np.linalg.svd(z - z.mean(0), compute_uv=False) ** 2
+    assert start["method"] == "pca" and start["dimensions"] == 3
+    np.testing.assert_allclose(start["explained"], values[:3] / values.sum(), rtol=1e-3)
+    assert np.abs(np.corrcoef(at.T) - np.eye(3)).max() < 0.02
+    trust = end["trust"]
+    assert 0.5 < trust["low"] <= trust["value"] <= trust["high"] <= 1 and trust["n"] == 1000
+    assert mapped(wide, 2)[3]["trust"]["value"] < trust["value"], "a third axis can only help on such codes"
+
+
+def test_colours_are_bytes_between_two_quantiles_and_categories_keep_their_names(flat: Player, table: Player) -> None:
+    item = mapped(flat)[2]
+    codes = flat.run.encode(flat.run.meta["data"]["source"])
+    rate = gaussian_rate(torch.from_numpy(codes.z), torch.from_numpy(codes.z_sd)).sum(1).numpy()[item]
+    found = asked(flat, "colour", by="rate")
+    values = found["low"] + array(found["values"]) / 255 * (found["high"] - found["low"])
+    inside = (rate > found["low"]) & (rate < found["high"])
+    assert 0.95 < inside.mean() < 1
+    np.testing.assert_allclose(values[inside], rate[inside], atol=(found["high"] - found["low"]) / 255)
+    stages = asked(table, "colour", by="stage")
+    place = mapped(table)[2].tolist()
+    kept = array(stages["values"])
+    assert all(stages["names"][kept[place.index(i)]] == "xyz"[i % 3] for i in range(120) if i != 5)
+    with pytest.raises(InputError, match="no column 'flo'; did you mean 'flow'"):
+        asked(table, "colour", by="flo")
+
+
+def test_an_item_stands_beside_its_decoded_mean_and_its_true_neighbours(flat: Player) -> None:
+    z = flat.run.encode(flat.run.meta["data"]["source"]).z.astype(np.float64)
+    found = asked(flat, "item", item=140, neighbours=5)
+    distance = np.linalg.norm(z - z[140], axis=1)
+    distance[140] = np.inf
+    assert [one["distance"] for one in found["near"]] == pytest.approx(np.sort(distance)[:5].tolist(), abs=1e-5)
+    assert array(found["x"]).shape == (8, 8) and array(found["pictures"]).shape == (5, 8, 8)
+    assert found["label"] == 0 and 0 <= found["place"]["share"] <= 1
+    look = asked(flat, "look", items=[3, 140, 3])
+    assert look["items"] == [3, 140] and (array(look["pictures"])[1] == array(found["x"])).all()
+    with pytest.raises(InputError, match="no item 1,797"):
+        asked(flat, "item", item=1797)
+
+
+def test_a_row_of_a_table_is_told_in_its_own_units(table: Player) -> None:
+    found = asked(table, "item", item=8)
+    cells = {cell["name"]: cell for cell in found["x"]["cells"]}
+    assert cells["flow"]["value"] == pytest.approx(1.08, abs=1e-4) and cells["stage"]["category"] == "z"
+    missing = {cell["name"]: cell["value"] for cell in asked(table, "item", item=5)["x"]["cells"]}
+    assert missing["stage"] is None and found["pictures"] == {}
+    with pytest.raises(Unable, match="run of images"):
+        asked(table, "drawn", pixels="")
+
+
+def test_a_drawing_equal_to_an_item_is_that_item_and_noise_is_unlike_the_data(flat: Player) -> None:
+    item = asked(flat, "item", item=140)
+    same = asked(flat, "drawn", pixels=text(array(item["x"])))
+    assert same["near"][0]["item"] == 140 and same["near"][0]["distance"] == pytest.approx(0, abs=1e-2)
+    assert same["error"] == pytest.approx(item["error"], rel=0.05)
+    noise = np.random.default_rng(0).integers(0, 2, (8, 8)) * 255
+    assert asked(flat, "drawn", pixels=text(noise))["place"]["share"] > 0.97
+    for pixels, said in (("%%", "base64"), (text(np.zeros(63)), "63 bytes came; 8 x 8 x 1")):
+        with pytest.raises(InputError, match=said):
+            asked(flat, "drawn", pixels=pixels)
+
+
+def test_a_foreign_picture_is_turned_round_scaled_and_centred_as_the_data_are() -> None:
+    rng = np.random.default_rng(0)
+    known = np.zeros((50, 28, 28), np.uint8)
+    for one in known:
+        one[4:24, 10:18] = rng.integers(150, 256, (20, 8))
+    paper = np.full((200, 300, 3), 240, np.uint8)
+    paper[20:120, 250:290] = 15
+    made, said = fitted(paper, known)
+    rows, columns = np.flatnonzero(made.max(1) > 60), np.flatnonzero(made.max(0) > 60)
+    assert "exchanged" in said and (rows[0], rows[-1], columns[0], columns[-1]) == (4, 23, 10, 17)
+    assert made.max() == 255 and made[0, 0] == 0
+    photos = rng.integers(0, 256, (50, 8, 8, 3)).astype(np.uint8)
+    covering, told = fitted(paper, photos)
+    assert covering.shape == (8, 8, 3) and "fill their frame" in told
+    assert fitted(np.full((9, 9, 3), 7, np.uint8), known)[0].max() == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "said"),
+    [
+        ("map", {"dimensions": 4}, "dimensions"),
+        ("item", {"item": -1}, "item"),
+        ("item", {"item": 1.5}, "item"),
+        ("colour", {"by": ""}, "by"),
+        ("look", {"items": []}, "items"),
+        ("fitted", {"pixels": "", "height": 9, "width": 9}, "9 x 9 x 3"),
+        ("ready", {"now": 1}, "now"),
+    ],
+)
+def test_wrong_asks_are_one_sentence(flat: Player, name: str, given: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said) as caught:
+        asked(flat, name, **given)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.slow
+def test_a_run_that_cannot_encode_says_which_can(folder: Path) -> None:
+    run: Run = fit("gan", "digits", run=folder / "gan", settings={"hidden": (8,)}, steps=2, threads=1)
+    with pytest.raises(Unable, match="cannot encode"):
+        asked(Player(run), "ready")
+
+
+@pytest.mark.slow
+def test_the_run_s_own_process_tells_the_map_in_parts(flat: Player) -> None:
+    words = [sys.executable, "-m", "elboroom.play.worker", str(flat.run.path)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as worker:
+        assert worker.stdin is not None and worker.stdout is not None
+        assert "ready" in json.loads(worker.stdout.readline())
+        worker.stdin.write(json.dumps({"id": 1, "ask": "codes/map", "with": {}}) + "\n")
+        worker.stdin.flush()
+        told = [json.loads(worker.stdout.readline()) for _ in range(4)]
+        worker.stdin.close()
+    assert [next(iter(line["part"])) for line in told[:3]] == ["start", "points", "end"] and told[3]["end"]
