@@ -170,6 +170,12 @@ def write_idx(folder: Path, prefix: str, n: int, packed: bool):
     return x, y
 
 
+def test_idx_is_brought_to_the_size_that_was_asked_for(tmp_path):
+    write_idx(tmp_path, "train", 20, False)
+    data = read(tmp_path / "train-images-idx3-ubyte", Reading(size=(12, 10)))
+    assert data.spec.shape == (1, 12, 10)
+
+
 @pytest.mark.parametrize("packed", [True, False])
 def test_idx_is_read_with_its_labels_and_its_own_test_pair(tmp_path, packed):
     x, y = write_idx(tmp_path, "train", 20, packed)

@@ -130,3 +130,9 @@ def test_every_entry_says_where_it_comes_from_and_under_which_terms():
         assert entry.origin
         assert entry.licence
         assert not entry.files or (entry.folder and entry.mirror)
+
+
+def test_a_named_set_is_brought_to_the_size_that_was_asked_for():
+    data = read("digits", Reading(size=(16, 16)))
+    assert data.spec.shape == (1, 16, 16)
+    assert any("brought from 1 x 8 x 8 to 1 x 16 x 16" in problem for problem in data.problems)

@@ -13,6 +13,7 @@ from .content import Content
 from .corpus import COLUMNED, TEXT_ENDINGS, Corpus, holds_text, read_text
 from .documents import Documents, read_documents
 from .idx import is_idx, read_idx, read_idx_folder
+from .pixels import fit_pixels
 from .reading import Reading
 from .sequences import Sequences
 from .sequences_files import is_pair, read_npz_sequences, read_ts
@@ -44,7 +45,7 @@ def open_path(
         return _folder(path, reading, like)
     name = path.name.lower()
     if is_idx(path):
-        return read_idx(path, own_test=own_test), path.parent.name or "idx"
+        return fit_pixels(read_idx(path, own_test=own_test), str(path), reading), path.parent.name or "idx"
     stem = path.name.split(".")[0]
     if name.endswith(delimited):
         return read_delimited(path), stem
@@ -114,7 +115,7 @@ def _folder(path: Path, reading: Reading, like: Spec | None) -> tuple[Found, str
     if not names:
         raise InputError(f"{path}: the folder is empty")
     if any(is_idx(Path(name)) for name in names):
-        return read_idx_folder(path), stem
+        return fit_pixels(read_idx_folder(path), str(path), reading), stem
     shards = sorted(path / name for name in names if name.endswith((".parquet", ".pq")))
     if shards:
         from .parquet import read_parquet

@@ -24,6 +24,7 @@ from .corpus import Corpus
 from .documents import Documents, given_documents, of_corpus, read_counts, read_counts_like
 from .fingerprint import fingerprint, repeated
 from .formats import Found, open_path
+from .pixels import fit_pixels
 from .reading import Reading
 from .rows import Rows, rows_of
 from .scaling import auto_scale, fit_table, resolve_columns
@@ -314,6 +315,8 @@ def _open(
             kept = entry.read(options, reading.size)
             if reading.kind == "documents" and isinstance(kept, Corpus):
                 return of_corpus(kept), entry.name, source
+            if isinstance(kept, Content) and kept.kind == "images":
+                kept = fit_pixels(kept, entry.name, reading)
             return kept, entry.name, source
         source = named_set(os.environ.get("ELBOROOM_DATA", ""), source) or source
     path = Path(source).expanduser()
