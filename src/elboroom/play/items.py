@@ -22,6 +22,7 @@ from elboroom.core.errors import InputError
 from elboroom.data.source import Dataset
 from elboroom.engine.runtime import mix, seed_draws
 from elboroom.evaluate import held_out
+from elboroom.metrics import reconstruction
 from elboroom.metrics.likelihood import gaussian_rate
 from elboroom.run import Run, require
 from elboroom.sample_sheets import device_of
@@ -235,11 +236,8 @@ class Items:
 
 def squared_error(batch: Batch, made: Tensor) -> Tensor:
     """(n,): mean squared difference over the values that are there."""
-    squared = (made.float() - batch.x.float()).square().flatten(1)
-    if batch.observed is None:
-        return squared.mean(1)
-    seen = batch.observed.flatten(1).float()
-    return (squared * seen).sum(1) / seen.sum(1).clamp_min(1)
+    total = reconstruction.squared_error(batch.x.float(), made.float(), batch.observed)
+    return total / reconstruction.cells(batch.x, batch.observed).clamp_min(1)
 
 
 def pictures(x: Tensor, run: Run) -> NDArray[np.uint8]:
