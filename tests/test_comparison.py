@@ -37,8 +37,13 @@ def runs(tmp_path_factory) -> dict[str, Any]:
     }
 
 
-def test_what_is_said_is_the_paired_difference_over_the_same_items(runs):
-    found = compare([runs["short"], runs["long"]])
+@pytest.fixture(scope="module")
+def found(runs) -> dict[str, Any]:
+    """Ten steps beside sixty."""
+    return compare([runs["short"], runs["long"]])
+
+
+def test_what_is_said_is_the_paired_difference_over_the_same_items(found):
     elbo = next(m for m in found["measures"] if m["key"] == "elbo_nats")
     assert elbo["best"] == "long"
     difference = elbo["differences"][0]
@@ -97,15 +102,13 @@ def test_the_answer_is_plain_json_and_repeats(runs):
     assert json.dumps(one, allow_nan=False) == json.dumps(two, allow_nan=False)
 
 
-def test_settings_that_differ_come_first(runs):
-    found = compare([runs["short"], runs["long"]])
+def test_settings_that_differ_come_first(found):
     assert found["settings"][0]["differs"]
     assert {"name": "steps", "values": [10, 60], "differs": True} in found["settings"]
     assert not found["settings"][-1]["differs"]
 
 
-def test_the_text_has_one_row_a_measure_and_marks_the_best(runs):
-    found = compare([runs["short"], runs["long"]])
+def test_the_text_has_one_row_a_measure_and_marks_the_best(found):
     lines = table(found).splitlines()
     assert lines[0].startswith("All measured anew on the same 180 rows")
     row = next(line for line in lines if line.startswith("elbo_nats (more is better)"))

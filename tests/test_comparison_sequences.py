@@ -16,6 +16,7 @@ from elboroom.data.reading import Reading
 from elboroom.data.source import read
 from elboroom.fitting import fit
 from elboroom.report import compare_html
+from text_toys import few_drawn
 
 SMALL = {"layers": 1, "batch_size": 4}
 
@@ -45,12 +46,13 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         given = Reading(kind="text", split=split, **reading)
         return made(model, text, place / name, given, steps=reading.pop("steps", 2), **cells)
 
-    return {
-        "gpt": of("gpt", "gpt", window=16, tokenizer="char"),
-        "cells": of("cells", "charnn", window=40, tokenizer="char"),
-        "pairs": of("pairs", "charnn", window=16, tokenizer="bpe:270"),
-        "other": of("other", "gpt", split=(0.5, 0.25, 0.25), window=16, tokenizer="char"),
-    }
+    with few_drawn():
+        return {
+            "gpt": of("gpt", "gpt", window=16, tokenizer="char"),
+            "cells": of("cells", "charnn", window=40, tokenizer="char"),
+            "pairs": of("pairs", "charnn", window=16, tokenizer="bpe:270"),
+            "other": of("other", "gpt", split=(0.5, 0.25, 0.25), window=16, tokenizer="char"),
+        }
 
 
 def test_two_models_of_text_are_paired_over_the_same_bytes_whatever_their_windows(texts: dict[str, Any]) -> None:

@@ -30,6 +30,7 @@ from elboroom.engine.trace import Losses, Names, names_of, objective, trace
 from elboroom.engine.train import train
 from elboroom.fitting import fit
 from elboroom.settings import build, checked
+from text_toys import few_drawn
 
 ROWS, STEPS = 64, 6
 
@@ -192,7 +193,8 @@ def test_a_run_from_python_is_measured_reported_and_loaded_again(name: str, kind
     from elboroom.run import load
 
     x, reading = raw(kind)
-    run = fit(name, x, run=tmp_path / "run", reading=reading, steps=3, threads=1, seed=2)
+    with few_drawn():
+        run = fit(name, x, run=tmp_path / "run", reading=reading, steps=3, threads=1, seed=2)
     assert run.meta["state"] == "done"
     for made_file in ("weights.safetensors", "metrics.json", "card.md", "report.html", "history.jsonl"):
         assert (run.path / made_file).stat().st_size > 0

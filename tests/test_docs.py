@@ -24,6 +24,9 @@ PAGES = [ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)(?:#[^)]*)?\)")
 
+SLOW = {"CONTRIBUTING", "classify-sequences", "disentanglement", "find-anomalies", "imbalance", "sharing", "sweep"}
+"""Pages of 8 s and more; what they call is called by quicker tests of the verbs, the measures and the exports."""
+
 
 def blocks(page: Path) -> list[tuple[str, str, str]]:
     """(language, rest of the fence's line, code) of each block."""
@@ -44,7 +47,10 @@ def elboroom(line: str) -> None:
     assert code == 0, f"{line}\nexit code {code}\n{said.getvalue()}"
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if runnable(p)], ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(p, id=p.stem, marks=pytest.mark.slow if p.stem in SLOW else []) for p in PAGES if runnable(p)],
+)
 def test_the_code_on_this_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     names = types.ModuleType(page.stem).__dict__

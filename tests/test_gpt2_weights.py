@@ -18,6 +18,7 @@ from elboroom.core.errors import InputError
 from elboroom.gpt2_weights import import_gpt2
 from elboroom.run import load
 from gpt2_form import CONFIG, LAYERS, VOCABULARY, WINDOW, Weights, forward, made, weights
+from text_toys import few_drawn
 
 pytest.importorskip("tokenizers")
 
@@ -122,7 +123,8 @@ def fitted(folder: Path, **settings: Any) -> Any:
     from elboroom.api import fit
 
     small = {"layers": 2, "width": 16, "heads": 2, "batch_size": 4, "window": 16, "tokenizer": "char"}
-    return fit("gpt", TEXTS, **small, **settings, steps=2, threads=1, compile="off", run=folder)
+    with few_drawn():
+        return fit("gpt", TEXTS, **small, **settings, steps=2, threads=1, compile="off", run=folder)
 
 
 def test_a_run_of_characters_comes_back_with_its_characters(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from elboroom.models.forecaster import Forecaster
 from elboroom.nn.recurrent import Recurrent
 from elboroom.report.cell import CellFlow
 from elboroom.run import Run, load
+from text_toys import few_drawn
 
 Matrix = np.ndarray[Any, Any]
 STEPS = 14
@@ -191,7 +192,8 @@ def text_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     words = np.random.default_rng(0).choice(["cab", "bad", "ice", "a", "\n", "dead", "fade"], 3000)
     (folder / "words.txt").write_text(" ".join(words), encoding="utf-8")
     sizes = ["--cell", "peephole", "--embedding", "4", "--window", "24", "--tokenizer", "char"]
-    assert main(["fit", "charnn", str(folder / "words.txt"), *sizes, *QUICK, "--run", str(folder / "run")]) == 0
+    with few_drawn():
+        assert main(["fit", "charnn", str(folder / "words.txt"), *sizes, *QUICK, "--run", str(folder / "run")]) == 0
     return load(folder / "run")
 
 

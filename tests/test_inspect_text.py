@@ -20,6 +20,7 @@ from elboroom.inspect_text import Arrays, attention_arrays
 from elboroom.models.gpt import GPT
 from elboroom.report.attention import Attention
 from elboroom.run import Run, load
+from text_toys import few_drawn
 
 LETTERS = Char.of(iter(["abcdefghijklmnop .\n"]), end=True)
 TEXT = "a cab. bad\nice"
@@ -112,7 +113,8 @@ def text_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     (folder / "words.txt").write_text(" ".join(words), encoding="utf-8")
     sizes = ["--layers", "2", "--heads", "2", "--width", "16", "--window", "24", "--batch-size", "4"]
     quick = ["--threads", "1", "--compile", "off", "--steps", "3", "--tokenizer", "char"]
-    assert main(["fit", "gpt", str(folder / "words.txt"), *sizes, *quick, "--run", str(folder / "run")]) == 0
+    with few_drawn():
+        assert main(["fit", "gpt", str(folder / "words.txt"), *sizes, *quick, "--run", str(folder / "run")]) == 0
     return load(folder / "run")
 
 

@@ -50,7 +50,8 @@ def curve(run: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.parametrize("model", ["vae", pytest.param("duel", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["vae", "duel"])
 def test_two_processes_give_the_loss_curve_of_one(model: str, tmp_path: Path) -> None:
     fit = FIT if model == "vae" else ["fit", "duel", "digits", "--batch-size", "64", "--steps", "100", "--threads", "1"]
     one, two = tmp_path / "one", tmp_path / "two"

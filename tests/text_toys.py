@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -48,6 +50,20 @@ def prose(count: int, seed: int = 0) -> str:
     """Words in a random order, in lines."""
     rng = np.random.default_rng(seed)
     return "".join(str(rng.choice(WORDS)) + ("\n" if rng.random() < 0.1 else " ") for _ in range(count))
+
+
+@contextmanager
+def few_drawn() -> Iterator[None]:
+    """Runs of text made inside draw and time a fifth of what others do, which is most of the cost of a small one.
+
+    Samples stay longer than the pieces of 50 characters that are looked up in the training text.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("elboroom.text_samples.TOKENS", 40)
+        patch.setattr("elboroom.memorisation.TOKENS", 64)
+        patch.setattr("elboroom.speed.SECONDS", 0.05)
+        patch.setattr("elboroom.speed.COPY", {"cpu": 1 << 22})
+        yield
 
 
 @dataclass

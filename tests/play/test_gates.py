@@ -21,7 +21,7 @@ from elboroom.play.drawn import tree
 from elboroom.play.gates import ASKS
 from elboroom.run import Run
 from series_toys import CHANNELS, pump_run, write_pump
-from text_toys import TRAIN
+from text_toys import TRAIN, few_drawn
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +35,9 @@ def tale(tmp_path_factory: pytest.TempPathFactory) -> Player:
     path = tmp_path_factory.mktemp("gates") / "prose.txt"
     path.write_text(TRAIN[:3000], encoding="utf-8")
     settings = {"cell": "peephole", "hidden": 8, "layers": 2}
-    return Player(
-        fit("charnn", str(path), run=path.parent / "run", reading=Reading(window=32), settings=settings, steps=4)
-    )
+    with few_drawn():
+        run = fit("charnn", str(path), run=path.parent / "run", reading=Reading(window=32), settings=settings, steps=4)
+    return Player(run)
 
 
 def numbers(packed: dict[str, Any]) -> np.ndarray[Any, Any]:

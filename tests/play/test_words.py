@@ -26,7 +26,7 @@ from elboroom.fitting import fit
 from elboroom.play.answers import Player
 from elboroom.play.heads import MOST, Heads, seen_from
 from elboroom.play.words import ALTERNATIVES, ASKS
-from text_toys import TRAIN, Markov
+from text_toys import TRAIN, Markov, few_drawn
 
 WINDOW = 32
 TINY = {"layers": 2, "heads": 2, "width": 32, "attention": "dense+sliding:8"}
@@ -39,7 +39,9 @@ def letters(tmp_path_factory: pytest.TempPathFactory) -> Player:
     path = tmp_path_factory.mktemp("words") / "prose.txt"
     path.write_text(TRAIN, encoding="utf-8")
     reading = Reading(window=WINDOW)
-    return Player(fit("gpt", str(path), run=path.parent / "run", reading=reading, settings=TINY, steps=4, threads=1))
+    with few_drawn():
+        run = fit("gpt", str(path), run=path.parent / "run", reading=reading, settings=TINY, steps=4, threads=1)
+    return Player(run)
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +53,9 @@ def octets(tmp_path_factory: pytest.TempPathFactory) -> Player:
         (folder / f"{name}.txt").write_text("né à la mer. " * 60, encoding="utf-8")
     reading = Reading(window=WINDOW, tokenizer="byte")
     settings = {"hidden": 16, "embedding": 8}
-    return Player(
-        fit("charnn", str(folder), run=folder.parent / "run", reading=reading, settings=settings, steps=4, threads=1)
-    )
+    place = folder.parent / "run"
+    with few_drawn():
+        return Player(fit("charnn", str(folder), run=place, reading=reading, settings=settings, steps=4, threads=1))
 
 
 def asked(player: Player, name: str, **given: Any) -> Any:

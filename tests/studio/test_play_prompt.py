@@ -16,7 +16,7 @@ from elboroom.fitting import fit
 from elboroom.run import load
 from studio_browser import Browser
 from studio_server import Server
-from text_toys import TRAIN
+from text_toys import TRAIN, few_drawn
 
 SHOTS = os.environ.get("ELBOROOM_SHOTS", "")
 """A folder that keeps the pictures of these tests, to be looked at."""
@@ -32,10 +32,11 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder.mkdir()
     (folder.parent / "prose.txt").write_text(TRAIN, encoding="utf-8")
     source = str(folder.parent / "prose.txt")
-    fit("gpt", source, run=folder / "tale", reading=Reading(window=32), steps=4, threads=1,
-        settings={"layers": 2, "heads": 3, "width": 24})  # fmt: skip
-    fit("charnn", source, run=folder / "bytes", reading=Reading(window=32, tokenizer="byte"), steps=4, threads=1,
-        settings={"hidden": 16})  # fmt: skip
+    with few_drawn():
+        fit("gpt", source, run=folder / "tale", reading=Reading(window=32), steps=4, threads=1,
+            settings={"layers": 2, "heads": 3, "width": 24})  # fmt: skip
+        fit("charnn", source, run=folder / "bytes", reading=Reading(window=32, tokenizer="byte"), steps=4, threads=1,
+            settings={"hidden": 16})  # fmt: skip
     server = Server(folder)
     yield server
     server.end()

@@ -18,7 +18,7 @@ from elboroom.fitting import fit
 from series_toys import pump_run, write_pump
 from studio_browser import Browser
 from studio_server import Server
-from text_toys import TRAIN
+from text_toys import TRAIN, few_drawn
 
 SHOTS = os.environ.get("ELBOROOM_SHOTS", "")
 """A folder that keeps the pictures of these tests, to be looked at."""
@@ -38,8 +38,9 @@ def pumps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     write_pump(above / "other.csv", 300, names=("flow", "pressure", "heat"))
     (above / "prose.txt").write_text(TRAIN[:3000], encoding="utf-8")
     settings = {"cell": "peephole", "hidden": 8, "layers": 2}
-    fit("charnn", str(above / "prose.txt"), run=above / "runs" / "tale", reading=Reading(window=32), steps=4,
-        settings=settings, threads=1)  # fmt: skip
+    with few_drawn():
+        fit("charnn", str(above / "prose.txt"), run=above / "runs" / "tale", reading=Reading(window=32), steps=4,
+            settings=settings, threads=1)  # fmt: skip
     server = Server(above / "runs")
     yield server
     server.end()
