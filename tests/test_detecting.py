@@ -15,11 +15,13 @@ import pytest
 from elboroom.core.errors import InputError, Unable
 from elboroom.data.reading import Reading
 from elboroom.detecting import Asked, Found, detect, judge
+from elboroom.detecting import _baselines as baselines
 from elboroom.detecting_answer import headline, injected, page
 from elboroom.forecasting import forecast
+from elboroom.outputs import frame
 from elboroom.report.detection import detection_html
 from elboroom.run import load
-from elboroom.series_files import events_table, forecast_table, scores_table
+from elboroom.series_files import events_table, forecast_result, scores_table
 
 ROWS, FAULT = 900, (700, 730)
 
@@ -220,9 +222,10 @@ def test_a_forecast_goes_on_from_the_last_row(found: Found, table: Path) -> None
     wide, narrow = (forecast(found.run, table, 30, seed=1, level=level)[0] for level in (0.95, 0.5))
     assert (wide.high >= narrow.high).all()
     assert (wide.low <= narrow.low).all()
-    lines = rows_of(forecast_table([one]))
-    assert list(lines[0]) == ["step", "time", "a", "a:low", "a:high", "b", "b:low", "b:high", "c", "c:low", "c:high"]
-    assert len(lines) == 30
+    columns = frame(forecast_result([one], wide=True))
+    assert list(columns) == ["step", "time", "a", "a:low", "a:high", "b", "b:low", "b:high", "c", "c:low", "c:high"]
+    assert list(columns["step"]) == list(range(1, 31)) and columns["time"][0] == "2026-01-07T06:00:00"
+    np.testing.assert_array_equal(columns["b:high"], one.high[:, 1].astype(np.float32))
 
 
 @pytest.mark.parametrize(
@@ -237,6 +240,37 @@ def test_forecasts_that_cannot_be_are_refused(
 ) -> None:
     with pytest.raises(error, match=words):
         forecast(found.run, table, **call)
+
+
+def test_subspaces_of_too_long_a_window_are_left_out_and_said(found: Found, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What they cost grows with the square of the window, and a season may have thousands of rows."""
+    one = dataclasses.replace(found.judged[0], beside=[])
+    period = found.series.period
+    monkeypatch.setattr("elboroom.detecting.PRODUCTS", one.series.values.size * period**2 - 1)
+    left_out = baselines([one], found.series, found.asked)
+    assert set(left_out) == {"Sub-PCA", "Sub-PCA, centred", "Sub-PCA, transductive"}
+    assert all(f"windows of {period:,} rows" in why for why in left_out.values())
+    beside = {other.baseline.title for other in one.beside}
+    assert "moving z-score" in beside and not beside & set(left_out)
+    assert not found.left_out
+
+
+def test_lines_of_several_series_lie_in_the_order_of_the_input(found: Found, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows of two series in turns, some of them without a place in time, whichever piece a line is made in."""
+    one = found.judged[0]
+    n = len(one.series.rows)
+    places = one.series.row_of.copy()
+    places[5] = -1
+    first = dataclasses.replace(one, series=dataclasses.replace(one.series, rows=2 * np.arange(n), row_of=places))
+    second = dataclasses.replace(one, series=dataclasses.replace(one.series, rows=2 * np.arange(n) + 1))
+    lines = rows_of(scores_table(dataclasses.replace(found, judged=[first, second])))
+    assert [line["row"] for line in lines] == [str(i) for i in range(2 * n)]
+    alone = rows_of(scores_table(found))
+    assert lines[10]["reason"] == "missing" and lines[10]["time"] == lines[10]["score"] == ""
+    for i in (0, 700, n - 1):
+        assert {**lines[2 * i], "row": "", "event": ""} == {**alone[i], "row": "", "event": ""}
+    monkeypatch.setattr("elboroom.series_files.PIECE", 13)
+    assert rows_of(scores_table(dataclasses.replace(found, judged=[first, second]))) == lines
 
 
 def test_rates_need_days(tmp_path: Path) -> None:

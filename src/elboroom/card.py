@@ -28,6 +28,7 @@ CAN = {
     "Continues": "goes on with a text",
     "Classifies": "names a class",
     "Forecasts": "says what comes next in a series",
+    "Follows": "follows a series row by row",
     "Attends": "shows where it looks",
     "Looks": "shows where its pixels look",
     "Gates": "shows what flows inside its cells",

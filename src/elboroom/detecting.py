@@ -29,6 +29,7 @@ from elboroom.baselines.detection import BASELINES, Baseline
 from elboroom.core import registry
 from elboroom.core.abilities import Forecasts
 from elboroom.core.errors import InputError, Unable
+from elboroom.data.archive import told
 from elboroom.data.reading import Reading
 
 if TYPE_CHECKING:
@@ -46,8 +47,8 @@ STEPS = 80
 ROWS_AN_ALARM = 2000
 """One false alarm in so many rows where no rate is asked for."""
 DAY_NS = 86_400 * 10**9
-PAIRS, CELLS = 4e8, 5e4
-"""Comparisons of windows, and cells, up to which the slow baselines are run."""
+PAIRS, CELLS, PRODUCTS = 4e8, 5e4, 5e10
+"""Comparisons of windows, cells, and cells times the square of a window, up to which the slow baselines are run."""
 WARM_UP = 2
 """Horizons at a segment's start without a score."""
 
@@ -197,7 +198,7 @@ def detect(
             raise InputError("a run knows how its data are read: beside --run only --label can be given")
         return judge(run, source, asked)
     reading = dataclasses.replace(reading or Reading(), kind="series")
-    if not reading.train_until and reading.split is None:
+    if not reading.train_until and reading.split is None and told(source) is None:
         reading = dataclasses.replace(reading, train_until=str(TRAIN))
     if not (model := model or next(iter(registry.able("Forecasts")), "")):
         raise Unable("no model of this installation can forecast, and detect needs one")
@@ -340,7 +341,7 @@ def _in_units(run: Run, found: Expected) -> tuple[Array, Array]:
     """What was expected one row ahead, (T, C), and its standard deviation, in the user's units."""
     import torch
 
-    mean, sd = torch.from_numpy(found.mean[:, 0]), torch.from_numpy(found.sd[:, 0])
+    mean, sd = (torch.from_numpy(said[:, 0]).double() for said in (found.mean, found.sd))
     middle = run.transform.undo(mean[None])[0].double().numpy()
     upper = run.transform.undo((mean + sd)[None])[0].double().numpy()
     return middle, np.abs(upper - middle)
@@ -352,10 +353,16 @@ def _baselines(judged: list[Judged], known: SeriesSet, asked: Asked) -> dict[str
     period = known.period or max(4, min(32, min(len(one.series) for one in judged) // 20))
     pairs = sum(len(one.series) ** 2 * one.series.values.shape[1] for one in judged)
     cells = sum(one.series.values.size for one in judged)
-    slow = {"matrix_profile": pairs > PAIRS, "matrix_profile_left": pairs > PAIRS, "isolation_forest": cells > CELLS}
+    many = f"{cells:,} cells are too many for it to answer soon"
+    wide = f"{cells:,} cells in windows of {period:,} rows are too many for it to answer soon"
+    slow = {"isolation_forest": many if cells > CELLS else ""}
+    slow |= dict.fromkeys(("matrix_profile", "matrix_profile_left"), many if pairs > PAIRS else "")
+    slow |= dict.fromkeys(
+        ("sub_pca", "sub_pca_centred", "sub_pca_transductive"), wide if cells * period**2 > PRODUCTS else ""
+    )
     for baseline in BASELINES:
-        if slow.get(baseline.name):
-            left_out[baseline.title] = f"{cells:,} cells are too many for it to answer soon"
+        if why := slow.get(baseline.name):
+            left_out[baseline.title] = why
             continue
         for one in judged:
             score = np.full(len(one.series), np.nan)

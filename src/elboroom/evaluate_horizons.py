@@ -50,7 +50,8 @@ class Horizons:
     def add(self, found: Expected, i: int, rows: tuple[int, int], transform: Transform) -> None:
         """Rows (start, stop) of series `i`."""
         part, at = slice(*rows), self.ahead - 1
-        size, z = np.abs(found.errors[part][:, at]), found.errors[part][:, at] / found.sd[part][:, at]
+        errors = found.errors[part, at]
+        size, z = np.abs(errors), errors / found.sd[part, at]
         found_here = {"error": size}
         for name, bound in LEVELS.items():
             found_here[name] = np.where(np.isnan(z), np.nan, np.abs(z) <= bound)

@@ -8,12 +8,14 @@ state, so a kill anywhere is mended by `resume`.
 from __future__ import annotations
 
 import tempfile
+import traceback
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from elboroom.artifacts.run import RunFolder
 from elboroom.core.errors import ElboroomError, InputError, Stopped
@@ -26,7 +28,7 @@ from elboroom.request import Request
 from elboroom.run import Run, load
 from elboroom.training import Event, Training, configured, stop_signals
 
-__all__ = ["SPLIT_SEED", "ended", "fit", "resume", "same_data"]
+__all__ = ["SPLIT_SEED", "ended", "fit", "noting", "resume", "same_data"]
 
 SPLIT_SEED = 0
 """Splits do not follow the run's seed: runs over several seeds are measured on the same held-out rows."""
@@ -76,18 +78,18 @@ def fit(
         known = saved_tokenizer(earlier["data"]) if earlier else None
         dataset = read(source, request.reading, seed=SPLIT_SEED, tokenizer=known)
         request = request.accepting(dataset)
-        folder, temporary = (None, None) if rank else _folder(run, model, dataset, force)
-        progress = _silent if rank else progress
+        meta = request.describe(dataset, "")
+        meta["budget"]["save_every"] = save_every
+        training = Training(meta, dataset, None, networks=networks, rank=rank)
+        first = _weights_for(training, from_run)
+        folder, temporary = (None, None) if rank else _folder(run, model, dataset, force)  # removes what force replaces
+        progress = _silent if rank else noting(folder, progress)
+        training.folder, training.progress = folder, progress
         with folder.lock() if folder is not None else nullcontext():
-            meta = request.describe(dataset, "" if folder is None else folder.path.name)
-            meta["budget"]["save_every"] = save_every
-            training = Training(meta, dataset, folder, networks=networks, rank=rank, progress=progress)
+            meta["name"] = "" if folder is None else folder.path.name
             request.plan(training, progress)
-            _start_from(training, from_run)
             with configured(meta):
-                training.save()
-                if folder is not None:
-                    folder.write_meta(meta)  # from here on the folder is a run: its first state is on disk
+                _begin(training, first)
                 _carry_through(training, save_every, samples, progress)
         if folder is None:
             raise SystemExit
@@ -113,7 +115,7 @@ def resume(
     if meta["state"] == "done" and not steps:
         if not (folder.card.is_file() and folder.report.is_file()):
             with folder.lock():
-                pages(folder, progress)
+                pages(folder, noting(folder, progress))
         return load(folder.path, source=source, networks=networks)
     runtime = Runtime(**meta["runtime"])
     if runtime.world != world():
@@ -123,7 +125,7 @@ def resume(
         )
     with joined(runtime.world) as rank:
         dataset = same_data(meta, source)
-        progress = _silent if rank else progress
+        progress = _silent if rank else noting(folder, progress)
         with nullcontext() if rank else folder.lock():
             if steps:
                 meta["budget"]["steps"] += steps
@@ -171,42 +173,52 @@ def _carry_through(training: Training, save_every: float, samples: int, progress
         raise Stopped(message) from error
     except OSError as error:
         where, what = error.filename or meta["name"], error.strerror or error
-        message = f"{where}: {what}; free space or mend it, then: elboroom resume {meta['name']}"
+        message = f"{where}: {what}; free space or mend it, then: elboroom resume {training.place}"
         ended(training, "failed", message)
         raise Stopped(message) from error
     except (ElboroomError, KeyboardInterrupt):
         raise
     except Exception as error:
-        ended(training, "failed", f"{type(error).__name__}: {error}")
+        ended(training, "failed", f"{type(error).__name__}: {error}", traceback.format_exc())
         raise
 
 
-def ended(training: Training, how: str, why: str) -> None:
-    """Write how a run ended early, if the disk still takes it."""
+def ended(training: Training, how: str, why: str, trace: str = "") -> None:
+    """Write how a run ended early, if the disk still takes it; `trace`, of a fault of ours, goes into log.txt alone."""
     meta, folder = training.meta, training.folder
     if folder is None:
         return
     meta["state"], meta["why"], meta["step"], meta["took_s"] = how, why, training.done, training.took_s()
     try:
         folder.write_meta(meta)
+        folder.log(f"{how} at step {training.done:,}: {why}\n{trace}".rstrip())
     except (OSError, ElboroomError) as error:
         training.progress({"kind": "phase", "message": f"run.json could not be written: {error}"})
 
 
-def _start_from(training: Training, other: str | Path | None) -> None:
-    """Begin with the weights of another run of the same model and shapes, where one is named."""
+def _weights_for(training: Training, other: str | Path | None) -> dict[str, Tensor]:
+    """The weights of another run of the same model and shapes, to begin with; none where no run is named."""
     if other is None:
-        return
+        return {}
     weights = load(Path(other)).model.state_dict()
-    live = training.model.state_dict()
-    for name, tensor in live.items():
+    for name, tensor in training.model.state_dict().items():
         if name not in weights or weights[name].shape != tensor.shape:
             raise InputError(
                 f"--from {other}: its weights do not fit this model at {name}; use the same model and settings"
             )
+    return weights
+
+
+def _begin(training: Training, weights: dict[str, Tensor]) -> None:
+    """Put the run's first state on disk, with these weights where there are any: from here on its folder is a run."""
+    live = training.model.state_dict()
     with torch.no_grad():
-        for name, tensor in live.items():
-            tensor.copy_(weights[name])
+        for name in live if weights else ():
+            live[name].copy_(weights[name])
+    training.save()
+    if training.folder is not None:
+        training.folder.write_meta(training.meta)
+        training.folder.log(f"begun: {training.meta['command'] or training.meta['model']}")
 
 
 def same_data(meta: dict[str, Any], source: Any) -> Dataset:
@@ -233,6 +245,18 @@ def _folder(run: str | Path | None, model: str, dataset: Dataset, force: bool) -
         temporary = Path(tempfile.mkdtemp(prefix="elboroom-"))
         return RunFolder.create(temporary / f"{model}-{dataset.name}"), temporary
     return RunFolder.create(Path(run), force=force), None
+
+
+def noting(folder: RunFolder | None, progress: Callable[[Event], None]) -> Callable[[Event], None]:
+    """`progress`, with what is said, but not the numbers of each step, kept in log.txt once the folder is a run."""
+
+    def said(event: Event) -> None:
+        if folder is not None and event.get("message") and "state" in folder.meta:
+            with suppress(OSError, ElboroomError):  # a full disk stops the run where a state is to be saved
+                folder.log(f"{event['kind']}: {event['message']}")
+        progress(event)
+
+    return said
 
 
 def _silent(event: Event) -> None:

@@ -72,7 +72,7 @@ def check(path: Path, *, force: bool = False, pictures: bool | None = None) -> N
 def check_page(path: Path, *, force: bool = False) -> None:
     """The same for a page of HTML."""
     if path.suffix.lower() != ".html":
-        raise InputError(f"--out {path}: this is written as HTML; name a file that ends in .html")
+        raise InputError(f"{path}: this is written as HTML; name a file that ends in .html")
     _check_free(path, force)
 
 
@@ -276,12 +276,12 @@ def _writer(path: Path, pictures: bool | None) -> Callable[[Path, Result], None]
     if ending not in WRITERS:
         known = [name for name in WRITERS if name]
         raise InputError(
-            f"--out {path}: there is no form for {ending!r}{nearest(ending, known)}; endings: {' '.join(known)}, "
+            f"{path}: there is no form for {ending!r}{nearest(ending, known)}; endings: {' '.join(known)}, "
             "or none for a folder of pictures"
         )
     if pictures is False and ending in _ONLY_PICTURES:
         what = ending or "a folder of pictures"
-        raise InputError(f"--out {path}: these are no pictures, so {what} has no form for them; .csv or .npy has")
+        raise InputError(f"{path}: these are no pictures, so {what} has no form for them; .csv or .npy has")
     return WRITERS[ending]
 
 

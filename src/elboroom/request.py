@@ -87,7 +87,7 @@ class Request:
         given = {**named.get("settings", {}), **(settings or {})}
         if earlier is not None:
             if earlier["model"] != model:
-                raise InputError(f"--from names a run of {earlier['model']}; a {model} goes on from a {model}")
+                raise InputError(f"--from names a run of {earlier['model']}; {model} goes on from runs of {model}")
             given = {**{k: v for k, v in earlier["settings"].items() if k != ROWS}, **given}
             reading = _as_before(reading or Reading(), earlier["data"])
         return cls(

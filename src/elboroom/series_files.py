@@ -5,20 +5,27 @@ from __future__ import annotations
 import csv
 import io
 import math
+from itertools import pairwise, repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+from elboroom.core.spec import Column
+from elboroom.outputs import Result
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from elboroom.anomalies.events import Event
     from elboroom.data.series import Series
     from elboroom.detecting import Found, Judged
     from elboroom.forecasting import Forecast
 
-__all__ = ["events_table", "forecast_table", "number", "scores_table", "time_words"]
+__all__ = ["events_table", "forecast_result", "number", "scores_table", "time_words"]
 
+PIECE = 1 << 14
+"""Lines that are made at a time."""
 CHANNELS = 5
 """Channels named beside an event."""
 
@@ -40,35 +47,56 @@ def scores_table(found: Found) -> str:
     """scores.csv: one line per input row, in input order. Rows are counted from 0."""
     channels = [f"blame:{name}" for name in found.series.channels]
     head = ["row", "time", "score", "threshold", "is_event", "event", "reason", *channels]
-    lines: dict[int, list[str]] = {}
-    number_of_event = 0
+    rows = np.concatenate([one.series.rows for one in found.judged])
+    which = np.repeat(np.arange(len(found.judged)), [len(one.series.rows) for one in found.judged])
+    at = np.concatenate([one.series.row_of for one in found.judged])
+    order, inside = np.argsort(rows, kind="stable"), _events_of_rows(found)
+
+    def lines() -> Iterator[Sequence[str]]:
+        for start in range(0, len(order), PIECE):
+            piece = order[start : start + PIECE]
+            cuts = np.flatnonzero(np.diff(which[piece], prepend=-1, append=-1))
+            for first, stop in pairwise(cuts.tolist()):  # rows of one series that follow each other
+                here, series = piece[first:stop], int(which[piece[first]])
+                yield from _lines(found, found.judged[series], rows[here], at[here], inside[series])
+
+    return _csv(head, lines())
+
+
+def _events_of_rows(found: Found) -> list[NDArray[np.int64]]:
+    """Of each series, the number of the event that each of its rows is in, 0 for none, counted through as in
+    events.csv."""
+    out, number_of_event = [], 0
     for one in found.judged:
         inside = np.zeros(len(one.series), np.int64)
         for event in one.events:
             number_of_event += 1
             inside[event.start : event.stop] = number_of_event
-        for row, at in zip(one.series.rows.tolist(), one.series.row_of.tolist(), strict=True):
-            lines[row] = _line(found, one, row, at, int(inside[at]) if at >= 0 else 0)
-    return _csv(head, (lines[row] for row in sorted(lines)))
+        out.append(inside)
+    return out
 
 
-def _line(found: Found, one: Judged, row: int, at: int, event: int) -> list[str]:
-    threshold = number(found.threshold)
-    if at < 0:
-        return [str(row), "", "", threshold, "0", "", "missing", *([""] * len(found.series.channels))]
-    shares = [number(share) for share in one.shares[at].tolist()]
-    reason = str(one.reasons[at])
-    score = number(float(one.score[at]))
-    return [
-        str(row),
-        time_words(one.series, at),
-        score,
-        threshold,
-        str(int(event > 0)),
-        str(event or ""),
+def _lines(
+    found: Found, one: Judged, rows: NDArray[np.int64], at: NDArray[np.int64], inside: NDArray[np.int64]
+) -> Iterator[Sequence[str]]:
+    """Lines of input rows that lie at rows `at` of the grid, -1 where they have no place on it."""
+    threshold, channels = number(found.threshold), range(len(found.series.channels))
+    there = at >= 0
+    score, shares = (np.where(there.reshape(-1, *[1] * (a.ndim - 1)), a[at], np.nan) for a in (one.score, one.shares))
+    event = np.where(there, inside[at], 0).tolist()
+    reason = np.where(there, one.reasons[at], "missing").tolist()
+    times = [time_words(one.series, place) if place >= 0 else "" for place in at.tolist()]
+    return zip(
+        map(str, rows.tolist()),
+        times,
+        map(number, score.tolist()),
+        repeat(threshold, len(rows)),
+        ("1" if k else "0" for k in event),
+        (str(k) if k else "" for k in event),
         reason,
-        *shares,
-    ]
+        *(map(number, shares[:, c].tolist()) for c in channels),
+        strict=True,
+    )
 
 
 def events_table(found: Found) -> str:
@@ -103,23 +131,30 @@ def _input_row(series: Series, at: int) -> str:
     return str(int(exact[0])) if len(exact) else str(int(there[-1])) if len(there) else ""
 
 
-def forecast_table(found: Sequence[Forecast]) -> str:
-    """step, time where there are times, series where there are several; of each channel middle, low and high."""
-    first = found[0]
-    several, timed = len(found) > 1, first.times is not None
-    head = ["step", *(["series"] if several else []), *(["time"] if timed else [])]
-    for name in first.channels:
-        head += [name, f"{name}:low", f"{name}:high"]
-    lines = []
-    for one in found:
-        for step in range(len(one.middle)):
-            line = [str(step + 1), *([one.name] if several else [])]
-            if one.times is not None:
-                line.append(str(one.times[step]).replace(".000000000", ""))
-            for c in range(len(one.channels)):
-                line += [number(float(part[step, c])) for part in (one.middle, one.low, one.high)]
-            lines.append(line)
-    return _csv(head, lines)
+def forecast_result(found: Sequence[Forecast], *, wide: bool) -> Result:
+    """One row a step of each series, named by its step, by its series where there are several, by its time if it has
+    one. `wide`, for tables: of each channel middle, low and high side by side; else the middles, low and high beside.
+    """
+    several, timed = len(found) > 1, found[0].times is not None
+    steps = [step for one in found for step in range(1, len(one.middle) + 1)]
+    names: dict[str, list[Any]] = {"step": steps}
+    if several:
+        names["series"] = [one.name for one in found for _ in one.middle]
+    if timed:
+        moments = [moment for one in found if one.times is not None for moment in one.times]
+        names["time"] = [str(moment).replace(".000000000", "") for moment in moments]
+    parts = {
+        "middle": [one.middle for one in found],
+        "low": [one.low for one in found],
+        "high": [one.high for one in found],
+    }
+    whole = {name: np.concatenate(arrays).astype(np.float32) for name, arrays in parts.items()}
+    if not wide:
+        beside = {"low": whole["low"], "high": whole["high"], "step": np.array(names.pop("step"))}
+        return Result(name="x", values=whole["middle"], beside=beside, names=names)
+    columns = tuple(Column(name=name + end) for name in found[0].channels for end in ("", ":low", ":high"))
+    values = np.stack(list(whole.values()), axis=2).reshape(len(steps), -1)
+    return Result(name="x", values=values, columns=columns, names=names)
 
 
 def _csv(head: Sequence[str], lines: Iterable[Sequence[Any]]) -> str:

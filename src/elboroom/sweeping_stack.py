@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -24,7 +25,7 @@ from elboroom.engine.programs import Program
 from elboroom.engine.stacked import Member, Seat, Stack, StackTick, Unlike, train_stack
 from elboroom.engine.train import Tick
 from elboroom.finish import finish
-from elboroom.fitting import ended
+from elboroom.fitting import ended, noting
 from elboroom.plan import Runtime, chosen
 from elboroom.request import Request
 from elboroom.sweeping_members import Planned
@@ -109,6 +110,7 @@ class Together:
             training.meta["name"] = folder.path.name
             training.save()
             folder.write_meta(training.meta)
+            folder.log(f"begun: {training.meta['command']}")
 
     def take_up(self, step: int) -> None:
         """Go on from the state of `step`."""
@@ -142,7 +144,7 @@ class Together:
                 while self.alive:
                     k = self.alive[0]
                     progress({"kind": "phase", "message": f"{self.members[k].name}: measuring, card and report"})
-                    finish(self.trainings[k], lambda event: None)
+                    finish(self.trainings[k], noting(self.trainings[k].folder, lambda event: None))
                     self.alive.pop(0)
         except Stopped as stopped:
             self._end(stopped.state, str(stopped))
@@ -150,12 +152,12 @@ class Together:
         except (ElboroomError, KeyboardInterrupt):
             raise
         except Exception as error:
-            self._end("failed", f"{type(error).__name__}: {error}")
+            self._end("failed", f"{type(error).__name__}: {error}", traceback.format_exc())
             raise
 
-    def _end(self, how: str, why: str) -> None:
+    def _end(self, how: str, why: str, trace: str = "") -> None:
         for k in self.alive:
-            ended(self.trainings[k], how, why)
+            ended(self.trainings[k], how, why, trace)
 
     def _drive(self, asked: Asked, stopping: Stopping) -> None:
         steps, start = self.budget["steps"], self.trainings[0].done
@@ -224,7 +226,7 @@ class Together:
             training.save()
             training.meta["hopeless"] = True
             why = f"stopped as hopeless at step {step:,}: {named} of its settings was in the worse half of this stack"
-            ended(training, "stopped", f"{why}; go on with: elboroom resume {training.meta['name']}")
+            ended(training, "stopped", f"{why}; go on with: elboroom resume {training.place}")
             self.alive.remove(k)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import shlex
 import signal
 import threading
 import time
@@ -132,6 +133,11 @@ class Training:
 
     # -- saving ----------------------------------------------------------------------------------------------------
 
+    @property
+    def place(self) -> str:
+        """The run as a shell takes it: its folder, or its bare name where it has none."""
+        return str(self.meta["name"]) if self.folder is None else shlex.quote(str(self.folder.path))
+
     def checkpoints(self) -> Checkpoints:
         """The folder of good states."""
         if self.folder is None:
@@ -153,8 +159,6 @@ class Training:
         step, tensors, info = self.checkpoints().newest()
         for warning in self.checkpoints().warnings:
             self.progress({"kind": "warning", "message": warning})
-            if self.folder is not None:
-                self.folder.log(warning)
         kept = {k.removeprefix("kept."): v for k, v in tensors.items() if k.startswith("kept.")}
         restore_(self.losses, self.programs, tensors)
         self.kept = {name: tensor.to(self.device).clone() for name, tensor in kept.items()}
@@ -203,7 +207,7 @@ class Training:
             if tick.interrupted:
                 raise Stopped(
                     f"stopped by a signal at step {tick.step:,} of {budget['steps']:,}; the state is saved, "
-                    f"go on with: elboroom resume {self.meta['name']}",
+                    f"go on with: elboroom resume {self.place}",
                     state="stopped",
                 )
 

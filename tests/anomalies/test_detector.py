@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from elboroom.anomalies.detector import FLOOR, Detector
+from elboroom.anomalies.expected import Expected
 from elboroom.core.errors import InputError
 
 H, C = 3, 2
@@ -87,3 +88,16 @@ def test_a_threshold_needs_rows_and_is_saved_to_the_bit() -> None:
     events = again.events(late, usable)
     assert any(event.start <= 1500 < event.stop and event.peak_score == 100.0 for event in events)
     assert all(event.start >= 1400 for event in events)
+
+
+def test_errors_of_a_long_series_are_made_in_pieces_and_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    x, mean = rng.normal(size=(60, C)), rng.normal(size=(60, H, C)).astype(np.float32)
+    found, whole = Expected(x, mean, mean).errors, x[:, None] - mean
+    np.testing.assert_array_equal(found[10:20], whole[10:20])
+    np.testing.assert_array_equal(found[:, 1], whole[:, 1])
+    np.testing.assert_array_equal(found[5:50, np.array([0, 2])], whole[5:50][:, [0, 2]])
+    detector = Detector.fit(whole, period=5)
+    want = detector.missed(whole)
+    monkeypatch.setattr("elboroom.anomalies.detector.ROWS", 7)
+    np.testing.assert_array_equal(detector.missed(found), want)

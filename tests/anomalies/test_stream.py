@@ -155,9 +155,11 @@ def test_rows_that_did_not_come_are_missing_and_a_gap_begins_anew() -> None:
         ("2026-01-01T00:00", [1.0], "not after the row before"),
         ("2026-01-01T00:05", [1.0, 2.0], "2 values"),
         ("2026-01-01T00:05", [np.inf], "infinite"),
+        ("2026-01-01T00:01", {"a": 1.0}, "not made of numbers"),
+        ("2026-01-01T00:01", ["warm"], "not made of numbers"),
     ],
 )
-def test_rows_that_cannot_be_are_refused(t: Any, x: list[float], words: str) -> None:
+def test_rows_that_cannot_be_are_refused(t: Any, x: Any, words: str) -> None:
     stream = plain()
     stream.update("2026-01-01T00:00", [1.0])
     with pytest.raises(InputError, match=words):

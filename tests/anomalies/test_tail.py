@@ -96,6 +96,7 @@ def test_few_alarms_fall_back_on_the_empirical_quantile_and_say_so() -> None:
     assert tail.how.startswith("empirical quantile: only") and tail.peaks < 30 and tail.shape == 0
     assert len(alarm_peaks(x, tail.threshold, DAY)) <= 7
     assert float(tail.rate_at(tail.initial)) == tail.peaks / tail.rows
+    assert tail.threshold >= np.quantile(x[~np.isnan(x)], 0.8)
     short = fit_tail(x[:500], 1 / DAY, merge=DAY)
     assert short.threshold == x[:500].max() and "cannot show one alarm in 1440" in short.how
 
@@ -115,6 +116,15 @@ def test_a_rate_met_inside_the_scores_takes_the_lowest_level_with_as_few_alarms(
     spared = min(level for level in counts if level > guilty)
     assert guilty <= tail.threshold <= spared  # the next row to be let in is one alarm too many
     assert len(alarm_peaks(x, tail.threshold, merge)) <= allowed
+
+
+def test_alarms_that_run_into_each_other_keep_a_threshold_above_ordinary_scores() -> None:
+    x = causal_mean(np.random.default_rng(5).normal(size=70 * DAY) ** 2, DAY)
+    tail = fit_tail(x, 1 / DAY, merge=DAY)
+    counts = [len(alarm_peaks(x, level, DAY)) for level in np.quantile(x[~np.isnan(x)], np.linspace(0.8, 1, 400))]
+    assert max(counts) < 70 and "run into each other" in tail.how and f"most of them, {max(counts)}" in tail.how
+    assert (x[~np.isnan(x)] > tail.threshold).mean() <= 0.2
+    assert len(alarm_peaks(x, tail.threshold, DAY)) == max(counts)
 
 
 def test_scores_with_many_ties_have_a_threshold_that_keeps_the_rate() -> None:

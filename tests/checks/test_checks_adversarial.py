@@ -132,6 +132,7 @@ def test_without_looks_the_measures_of_the_end_are_judged() -> None:
     details = {"quality": {"modes": {"found": 2, "known": 25, "kl": 2.5}}}
     finding = found(mode_collapse, record(metrics={"recall": {"value": 0.05}}, details=details))
     assert (finding.level, finding.since_step) == ("alarm", None)
+    assert "critic" not in finding.try_ and "--latent" in finding.try_  # nothing was logged of a critic: there is none
 
 
 def test_weights_kept_from_before_the_collapse_are_named() -> None:

@@ -69,6 +69,8 @@ CALLS = [
     ("sample nowhere -n 4 --out x.npy --temperature -1", 2, "--temperature: '-1'"),
     ("sample nowhere -n 4 --out x.npy", 2, "no such run folder"),
     ("encode nowhere x.csv --out z.cvs", 2, "did you mean '.csv'?"),
+    ("encode nowhere x.csv --out z.png", 2, "z.png: these are no pictures"),
+    ("evaluate nowhere --per-example z.svg", 2, "elboroom: z.svg: these are no pictures"),
     ("decode nowhere z.npy --out x.npy", 2, "there is no such file"),
     ("reconstruct nowhere", 2, "reconstruct needs --out"),
     ("export nowhere --format onx --out m.onnx", 2, "did you mean 'onnx'?"),

@@ -363,6 +363,25 @@ def test_without_a_terminal_a_fit_prints_no_control_characters(tmp_path: Path) -
     assert all(c.isprintable() or c == "\n" for c in done.stderr)
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--likelihood", "poisson"], "likelihood poisson does not fit these data"),
+        (["--latent", "5", "--from", "{run}"], "weights do not fit this model at"),
+    ],
+)
+def test_a_refused_call_with_force_leaves_the_run_that_was_to_be_replaced(
+    call: Call, pictures_run: Path, tmp_path: Path, words: list[str], said: str
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(pictures_run, run)
+    asked = [word.format(run=pictures_run) for word in words]
+    assert said in _refused(call("fit", "vae", "digits", *SMALL, *asked, "--run", run, "--force"))
+    assert (run / "weights.safetensors").read_bytes() == (pictures_run / "weights.safetensors").read_bytes()
+    assert said in _refused(call("fit", "vae", "digits", *SMALL, *asked, "--run", tmp_path / "new"))
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_signal_stops_a_fit_with_its_state_saved(tmp_path: Path) -> None:
     import time
 
@@ -396,4 +415,5 @@ def test_a_signal_stops_a_fit_with_its_state_saved(tmp_path: Path) -> None:
     assert process.returncode == 4, err
     assert json.loads(out)["state"] == "stopped"
     assert err.splitlines()[-1].startswith("elboroom: stopped by a signal") and "Traceback" not in err
+    assert err.rstrip().endswith(f"go on with: elboroom resume {tmp_path / 'run'}")  # as it can be typed from anywhere
     assert json.loads((tmp_path / "run" / "run.json").read_text())["state"] == "stopped"

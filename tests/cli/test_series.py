@@ -80,6 +80,30 @@ def test_the_model_beside_the_answer_can_be_used_again(
     assert first == "step,flow,flow:low,flow:high,heat,heat:low,heat:high"
 
 
+def test_a_forecast_is_the_same_numbers_in_every_form(
+    call: Call, answer: Answer, table: Path, found: tuple[Path, Any], tmp_path: Path
+) -> None:
+    def write(ending: str) -> Path:
+        path = tmp_path / f"next{ending}"
+        answer("forecast", found[0] / "run", table, "--horizon", 5, "--out", path)
+        return path
+
+    with write(".csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    low = np.array([[row["flow:low"], row["heat:low"]] for row in rows], np.float32)
+    middle = np.array([[row["flow"], row["heat"]] for row in rows], np.float32)
+    with np.load(write(".npz")) as arrays:
+        assert arrays["step"].tolist() == [1, 2, 3, 4, 5]
+        np.testing.assert_array_equal(arrays["x"], middle)
+        np.testing.assert_array_equal(arrays["low"], low)
+    np.testing.assert_array_equal(np.load(write(".npy")), middle)
+    assert write(".tsv").read_text().replace("\t", ",") == (tmp_path / "next.csv").read_text()
+    lines = [json.loads(line) for line in write(".jsonl").read_text().splitlines()]
+    assert [line["heat"] for line in lines] == [float(x) for x in middle[:, 1]]
+    code, _, said = call("forecast", found[0] / "run", table, "--horizon", 5, "--out", tmp_path / "next.png")
+    assert code == 2 and "no pictures" in said and not (tmp_path / "next.png").exists()
+
+
 def test_events_can_be_an_exit_code(call: Call, table: Path, found: tuple[Path, Any], tmp_path: Path) -> None:
     by = ("detect", table, "--run", found[0] / "run", "--out", tmp_path / "a")
     assert call(*by, "--fail-on-event")[0] == 5

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,18 @@ def test_fit_prints_run_state_and_metrics_and_leaves_a_whole_folder(answer: Answ
     meta = json.loads((tmp_path / "r" / "run.json").read_text())
     assert meta["runtime"]["seed"] == 3 and meta["settings"]["hidden"] == [8]
     assert meta["command"].startswith("elboroom fit vae digits --steps 2 --hidden 8")
+
+
+def test_the_log_says_with_times_how_a_run_began_and_ended_and_grows(answer: Answer, tmp_path: Path) -> None:
+    answer("fit", "vae", "digits", "--steps", "2", "--hidden", "8", "--threads", "1", "--run", tmp_path / "r")
+    lines = (tmp_path / "r" / "log.txt").read_text().splitlines()
+    said = [line.split(" ", 1)[1] for line in lines]
+    assert said[0].startswith("begun: elboroom fit vae digits --steps 2 --hidden 8")
+    assert said[-1] == f"done: {tmp_path / 'r'}" and "phase: writing card and report" in said
+    assert all(datetime.fromisoformat(line.split(" ", 1)[0]).tzinfo for line in lines)
+    answer("resume", tmp_path / "r", "--steps", "+1")
+    later = (tmp_path / "r" / "log.txt").read_text().splitlines()
+    assert later[: len(lines)] == lines and later[len(lines)].endswith("phase: going on from step 2")
 
 
 def test_the_default_folder_counts_up(answer: Answer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

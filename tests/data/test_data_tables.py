@@ -147,6 +147,14 @@ def test_a_table_of_counts_is_read_as_counts(tmp_path):
     assert {c.kind for c in scaled.spec.columns} == {"real"}, "asked to scale counts, they are real"
 
 
+def test_fewer_groups_than_parts_are_refused_with_a_way_out_that_works(tmp_path):
+    table = write(tmp_path, "a,who\n" + "".join(f"{i},{i % 2}\n" for i in range(40)))
+    with pytest.raises(InputError, match=r"2 groups cannot fill 3 parts; .* --split \.8,0,\.2"):
+        read(table, Reading(group_by="who"))
+    data = read(table, Reading(group_by="who", split=(0.8, 0.0, 0.2)))
+    assert {name: len(rows) for name, rows in data.parts.items()} == {"train": 20, "test": 20}
+
+
 def test_label_and_group_columns_leave_x_and_groups_stay_whole(tmp_path):
     rows = "who,kind,v\n" + "".join(f"p{i // 10},{'ab'[i % 2]},{i / 7}\n" for i in range(200))
     data = read(write(tmp_path, rows), Reading(label="kind", group_by="who"))

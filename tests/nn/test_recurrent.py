@@ -505,7 +505,7 @@ def test_it_runs_in_lower_precision_and_reads_inputs_of_any(cell: Cell) -> None:
 def test_weights_side_by_side_are_the_same_weights_in_one_piece() -> None:
     for cell in TORCH:
         ours = net(cell, 2, True)
-        weights = [p for w in (*ours._weights(0), *ours._weights(1)) for p in w[:4]]
+        weights = [p for w in (*ours.weights(0), *ours.weights(1)) for p in w[:4]]
         placed = side_by_side(weights)
         close(placed, weights, 0)
         assert len({p.untyped_storage().data_ptr() for p in placed}) == 1

@@ -88,6 +88,15 @@ def test_a_run_without_weights_or_with_networks_of_ones_own_has_none() -> None:
         assert able == [] and set(why) == set(KINDS) and all(word in reason for reason in why.values())
 
 
+def test_gates_are_there_for_a_run_whose_cell_has_some() -> None:
+    meta: dict[str, Any] = {"model": "forecaster", "networks": "", "data": {"spec": {"kind": "series"}}}
+    for cell in ("rnn", "lstm", "peephole", "gru"):
+        assert "gates" in kinds({**meta, "settings": {"cell": cell}}, has_weights=True)[0]
+    able, why = kinds({**meta, "settings": {"cell": "transformer"}}, has_weights=True)
+    assert able == ["series"]
+    assert "no gates" in why["gates"]
+
+
 def test_a_page_asks_by_name_and_names_no_path(made: Server) -> None:
     base = f"/api/runs/{made.run('plane')['id']}/play"
     found = made.post(f"{base}/images/decode", {"z": [0, 0]})

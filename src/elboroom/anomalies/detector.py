@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from elboroom.core.errors import InputError
 
 from .events import Event, find_events
+from .expected import Errors
 from .residuals import multi_step, pooled, robust_scale, shares
 from .smoothing import causal_mean, centred_mean
 from .tail import Tail, fit_tail
@@ -31,6 +32,8 @@ Array = NDArray[np.float64]
 Smoothing = Literal["centred", "causal"]
 ORDINARY = 1.0
 """What is missed in units of training: its mean there."""
+ROWS = 1 << 14
+"""Rows whose errors are held at a time."""
 LEAST = 30
 """Rows with a score that a calibration needs."""
 FLOOR = 1e-3
@@ -84,7 +87,7 @@ class Detector:
         spread = tuple(np.nan_to_num(robust_scale(errors[:, 0])[1]).tolist())
         return cls(units, width, smoothing, warm_up, merge or width, spread=spread)
 
-    def scores(self, errors: Array, segments: Sequence[tuple[int, int]] | None = None) -> Scores:
+    def scores(self, errors: Array | Errors, segments: Sequence[tuple[int, int]] | None = None) -> Scores:
         """Of errors (T, H, C); each segment is smoothed by itself."""
         missed = self.missed(errors, segments)
         smooth = np.full_like(missed, np.nan)
@@ -92,9 +95,12 @@ class Detector:
             smooth[start:stop] = self.smoothed(missed[start:stop])
         return Scores(pooled(smooth), smooth)
 
-    def missed(self, errors: Array, segments: Sequence[tuple[int, int]] | None = None) -> Array:
+    def missed(self, errors: Array | Errors, segments: Sequence[tuple[int, int]] | None = None) -> Array:
         """(T, C): the mean square over steps ahead of errors (T, H, C) in their units, 1 on average in training."""
-        missed = multi_step(errors / np.asarray(self.unit))
+        unit = np.asarray(self.unit)
+        missed = np.empty((len(errors), unit.shape[1]))
+        for at in range(0, len(errors), ROWS):
+            missed[at : at + ROWS] = multi_step(errors[at : at + ROWS] / unit)
         for start, stop in segments or [(0, len(missed))]:
             missed[start : min(start + self.warm_up, stop)] = np.nan
         return missed

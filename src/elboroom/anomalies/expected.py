@@ -6,8 +6,9 @@ gap, and a forecast of a row uses only rows before it. Letters: T rows, H steps 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,12 +16,33 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from elboroom.core.abilities import Forecasts
+from elboroom.data.transforms import TableTransform
 
-__all__ = ["Expected", "expected", "read", "scaled"]
+__all__ = ["Errors", "Expected", "expected", "read", "scale_of_a_row", "scaled"]
 
 Array = NDArray[np.float64]
+Forecast = NDArray[np.float32]
 ROWS = 2048
 """Rows read at a time."""
+
+
+@dataclass(frozen=True)
+class Errors:
+    """(T, H, C): what came, less what was expected; made for the rows that are asked for, since of a long series all
+    of them are more than the forecasts themselves."""
+
+    x: Array
+    mean: Forecast
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, asked: slice | tuple[slice, Any]) -> Array:
+        """`[rows]`, (n, H, C); `[rows, h]` or `[rows, (h, ...)]`, of the steps ahead that are chosen, from 0."""
+        rows, ahead = asked if isinstance(asked, tuple) else (asked, slice(None))
+        x = self.x[rows]
+        found: Array = (x if isinstance(ahead, int) else x[:, None]) - self.mean[rows, ahead]
+        return found
 
 
 @dataclass
@@ -29,15 +51,14 @@ class Expected:
 
     x: Array
     """(T, C): the rows themselves."""
-    mean: Array
-    """(T, H, C): of row t, as forecast h + 1 rows before it."""
-    sd: Array
+    mean: Forecast
+    """(T, H, C): of row t, as forecast h + 1 rows before it; in single precision, as it was said."""
+    sd: Forecast
     """(T, H, C)"""
 
     @property
-    def errors(self) -> Array:
-        """(T, H, C): what came, less what was expected."""
-        return self.x[:, None] - self.mean
+    def errors(self) -> Errors:
+        return Errors(self.x, self.mean)
 
 
 def scaled(transform: nn.Module, values: Array) -> Tensor:
@@ -45,6 +66,27 @@ def scaled(transform: nn.Module, values: Array) -> Tensor:
     raw = torch.from_numpy(values)[None]
     batch = transform({"x": raw, "observed": ~torch.isnan(raw)})
     return torch.where(batch.observed[0], batch.x[0], torch.nan)
+
+
+def scale_of_a_row(transform: nn.Module) -> Callable[[Array], Array]:
+    """`scaled` for one row (C,), without tensors where the transform is the usual one; its numbers as they are now."""
+    if not isinstance(transform, TableTransform):
+        return lambda row: scaled(transform, row[None]).double().numpy()[0]
+    center, spread = (p.detach().cpu().numpy().copy() for p in (transform.center, transform.spread))
+    moves, logs = transform.moves, transform.scale == "log1p"
+
+    def scale(row: Array) -> Array:
+        x = row
+        if moves:
+            x = np.subtract(row, center, dtype=center.dtype).astype(spread.dtype) / spread
+        elif logs:
+            with np.errstate(divide="ignore"):
+                x = np.log1p(row.astype(spread.dtype))
+        else:
+            x = row.astype(spread.dtype)
+        return x.astype(np.float64)
+
+    return scale
 
 
 def expected(
@@ -61,7 +103,7 @@ def read(model: Forecasts, x: Tensor, segments: Sequence[tuple[int, int]] | None
     assert isinstance(model, nn.Module)
     device = next(model.parameters()).device
     rows, channels = x.shape
-    mean = np.full((rows, model.horizon, channels), np.nan)
+    mean = np.full((rows, model.horizon, channels), np.nan, dtype=np.float32)
     sd = np.full_like(mean, np.nan)
     with torch.inference_mode():
         for start, stop in segments or [(0, rows)]:
@@ -73,6 +115,6 @@ def read(model: Forecasts, x: Tensor, segments: Sequence[tuple[int, int]] | None
                 for h in range(model.horizon):
                     first, last = at + 1 + h, min(at + part.shape[1] + 1 + h, stop)
                     if first < last:
-                        mean[first:last, h] = said[0, : last - first, h].double().cpu().numpy()
-                        sd[first:last, h] = spread[0, : last - first, h].double().cpu().numpy()
+                        mean[first:last, h] = said[0, : last - first, h].float().cpu().numpy()
+                        sd[first:last, h] = spread[0, : last - first, h].float().cpu().numpy()
     return Expected(x.double().numpy(), mean, sd)

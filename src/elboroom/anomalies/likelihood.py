@@ -63,6 +63,7 @@ ROOT, AT = 0.25, 1000
 """The bar rises with (rows read / AT) ** ROOT."""
 DECADES = 10.0
 """Powers of ten of the rows that make a score of 1."""
+LOG_TEN, LOG_SHARE = math.log(10), math.log10(SHARE)
 FEWEST = 20
 """Rows of a calibration stretch that a statistic must have to be used."""
 SEASONS = 10
@@ -119,15 +120,16 @@ class ReturnPeriod:
 
     def update(self, value: float) -> float:
         """log10 of the rows between two such values, 0 or more; NaN, where it is missing, changes nothing."""
-        if math.isnan(value):
+        if value != value:  # NaN
             return math.nan
         log = math.log(value + self.floor)
         excess = log - self.quantile
         # Hill: P(log excess > e) = exp(-e / mean), in SHARE of the rows; nearer than the quantile it does not matter
-        period = max(0.0, (excess / (self.mean * math.log(10)) if excess > 0 else excess) - math.log10(SHARE))
-        spells = self._spells[self._place(log)] if log >= self.origin else 0.0
-        if spells:
-            period = min(period, math.log10(self.rows / spells))
+        period = (excess / (self.mean * LOG_TEN) if excess > 0 else excess) - LOG_SHARE
+        period = period if period > 0 else 0.0
+        if log >= self.origin:
+            spells = self._spells[self._place(log)]
+            period = min(period, math.log10(self.rows / spells)) if spells else period
         self.rows += 1
         self._count(log)
         self._follow(excess)
@@ -181,13 +183,13 @@ class _Channel:
 
     def statistics(self, error: float, value: float, place: int) -> tuple[float, float, float, float]:
         """Of the next row; those of a missing number are missing."""
-        level, spread = self.level.update(error), self.spread.update(error * error)
-        off = self._unusual(value, place)
-        season = self.season.update(off * off)
-        if math.isnan(error):
+        level, spread, season = self.level.update(error), self.spread.update(error * error), math.nan
+        if error != error:  # NaN
             level = spread = math.nan
-        if math.isnan(off):
-            season = math.nan
+        if len(self.count):
+            off = self._unusual(value, place)
+            season = self.season.update(off * off)
+            season = season if off == off else math.nan
         return abs(level), math.sqrt(spread), abs(value - self.centre), math.sqrt(season)
 
     def _unusual(self, value: float, place: int) -> float:
@@ -201,9 +203,11 @@ class _Channel:
 
     def update(self, error: float, value: float, place: int) -> float:
         """log10 of the return period of the rarest; NaN where nothing is known."""
-        found = zip(self.periods, self.statistics(error, value, place), strict=True)
-        said = [period.update(statistic) for period, statistic in found if period is not None]
-        return max((one for one in said if not math.isnan(one)), default=math.nan)
+        rarest = math.nan
+        for period, statistic in zip(self.periods, self.statistics(error, value, place), strict=True):
+            if period is not None and not (said := period.update(statistic)) <= rarest and said == said:
+                rarest = said
+        return rarest
 
     def to_json(self) -> dict[str, Any]:
         means = {name: getattr(self, name).to_json() for name in ("level", "spread", "season")}
@@ -265,14 +269,15 @@ class Likelihood:
             raise InputError(f"{len(e)} errors and {len(x)} values for {len(self.channels)} channels; give one each")
         if place >= self.season:
             raise InputError(f"place {place} in a season of {self.season} rows; places count from 0, -1 is not known")
-        rows = zip(self.channels, e.tolist(), x.tolist(), strict=True)
-        said = [channel.update(one, other, place) for channel, one, other in rows]
-        said = [decades for decades in said if not math.isnan(decades)]
+        rarest = math.nan
+        for channel, one, other in zip(self.channels, e.tolist(), x.tolist(), strict=True):
+            if not (said := channel.update(one, other, place)) <= rarest and said == said:
+                rarest = said
         self.rows += 1
-        if not said:
+        if math.isnan(rarest):
             return math.nan
         # the rarest of C channels is C times as frequent (Bonferroni)
-        decades = max(0.0, max(said) - math.log10(len(self.channels)) - ROOT * math.log10(self.rows / AT))
+        decades = max(0.0, rarest - math.log10(len(self.channels)) - ROOT * math.log10(self.rows / AT))
         return min(1.0, self._held_back(decades) / DECADES)
 
     @property

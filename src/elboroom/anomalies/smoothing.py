@@ -12,6 +12,7 @@ row costs the same at any width; and a stream does the very additions that the w
 from __future__ import annotations
 
 import math
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -90,29 +91,48 @@ def centred_mean(score: ArrayLike, width: int) -> Array:
 
 
 class CausalMean:
-    """`causal_mean` of one score, row by row; holds `width` numbers and as many marks."""
+    """`causal_mean` of one score, row by row; holds `width` numbers and as many marks.
+
+    The additions are those of `WindowSums`; so few numbers are added sooner without arrays.
+    """
 
     def __init__(self, width: int) -> None:
+        _check(width)
         self.width = width
-        self._sums = WindowSums(width, 2)
-
-    def update(self, score: float) -> float:
-        """The mean with this row as the newest; a row without a score is NaN."""
-        there = not math.isnan(score)
-        total, count = self._sums.update(np.array([score if there else 0.0, float(there)]))
-        return float(total / count) if count else math.nan
+        self.reset()
 
     def reset(self) -> None:
         """Forget all rows: after a gap, or where a shift ended what came before."""
-        self._sums = WindowSums(self.width, 2)
+        self._values, self._marks = [0.0] * self.width, [0.0] * self.width
+        self._sum = self._count = 0.0
+        self._at = 0
+
+    def update(self, score: float) -> float:
+        """The mean with this row as the newest; a row without a score is NaN."""
+        there = score == score  # not NaN
+        value, mark, at = (score, 1.0, self._at) if there else (0.0, 0.0, self._at)
+        self._values[at], self._marks[at] = value, mark
+        total, count = self._sum + value, self._count + mark
+        at += 1
+        if at < self.width:
+            self._sum, self._count, self._at = total, count, at
+            total, count = total + self._values[at], count + self._marks[at]
+        else:
+            self._values = list(accumulate(reversed(self._values)))[::-1]
+            self._marks = list(accumulate(reversed(self._marks)))[::-1]
+            self._sum, self._count, self._at = 0.0, 0.0, 0
+        return total / count if count else math.nan
 
     def to_json(self) -> dict[str, Any]:
-        return {"width": self.width, "sums": self._sums.to_json()}
+        held = [list(both) for both in zip(self._values, self._marks, strict=True)]
+        return {"width": self.width, "sums": {"held": held, "sum": [self._sum, self._count], "at": self._at}}
 
     @classmethod
     def from_json(cls, saved: dict[str, Any]) -> CausalMean:
-        mean = cls(int(saved["width"]))
-        mean._sums = WindowSums.from_json(saved["sums"])
+        mean, sums = cls(int(saved["width"])), saved["sums"]
+        mean._values, mean._marks = ([float(both[lane]) for both in sums["held"]] for lane in (0, 1))
+        mean._sum, mean._count = (float(value) for value in sums["sum"])
+        mean._at = int(sums["at"])
         return mean
 
 

@@ -25,11 +25,12 @@ from elboroom.core.errors import InputError
 
 from .detector import ORDINARY, Detector
 from .events import GAP, Alarm, Event
-from .expected import scaled
+from .expected import scale_of_a_row, scaled
 from .held import Held
 from .likelihood import Likelihood, place_of_day
+from .reading import Reader
 from .residuals import multi_step
-from .shifts import Found, Rule, Shift, Trial, mark, rounded, said
+from .shifts import Found, Rule, Shift, Trial, mark, rounded
 from .smoothing import WindowSums
 
 __all__ = ["Stream", "Verdict"]
@@ -78,27 +79,30 @@ class Stream:
             raise InputError("a stream needs a threshold and the causal mean: the centred one looks at rows to come")
         assert isinstance(model, nn.Module)
         self.model, self.transform, self.detector, self.step, self.gap = model, transform, detector, step, gap
-        self.device = next(model.parameters()).device
+        self.reader, self.scale = Reader(model), scale_of_a_row(transform)
         self.threshold = detector.tail.threshold
         self.unit = np.asarray(detector.unit)
-        self.channels = self.unit.shape[1]
+        self.horizon, self.channels = self.unit.shape
+        h = np.arange(self.horizon)
+        self.made_for = (self.horizon - 1 - h) * self.horizon + h
+        """Of (H * H) places of the last forecasts, newest last: those made for the row to come, 1 .. H rows before."""
         self.rule = Rule(model, detector) if follow_shifts else None
         self.likelihood = likelihood
         self.row, self.first_time, self.last_time = -1, 0, 0
         self.alarm = Alarm(self.threshold, merge=detector.merge)
-        self.level = np.zeros(self.channels)
-        """Taken off every row: the shifts so far."""
+        self.level, self.shifted = np.zeros(self.channels), False
+        """Taken off every row: the shifts so far; and whether there is any."""
         self.shifts: list[Shift] = []
         """Those of the open alarm."""
         self._begin()
 
     def _begin(self) -> None:
         """A new segment: nothing is remembered but the level."""
-        horizon = len(self.unit)
-        self.memory: Any = None
+        self.reader.memory = None
         self.since = 0
-        self.ahead = np.full((horizon, *self.unit.shape), np.nan)
-        """(H, H, C): the last forecasts, the newest at the end."""
+        self.ahead = Held(self.horizon, self.unit.size)
+        """(H, H * C): the last forecasts."""
+        self.ahead.replace(np.full((self.horizon, self.unit.size), np.nan))
         self._hear(np.full((self.detector.width, self.channels), ORDINARY))
         self.held = Held(self.rule.held if self.rule else 0, 2 * self.channels)
         """Rows, the level taken off, and what was missed in each."""
@@ -108,16 +112,18 @@ class Stream:
 
     def update(self, t: Any, x: ArrayLike) -> Verdict:
         """Judge the row x (C,), NaN where missing, of time `t` (a number of nanoseconds, numpy or ISO time; None)."""
-        return self.update_many([t], np.asarray(x, dtype=np.float64).reshape(1, -1))[0]
+        row = _numbers(x).reshape(-1)
+        missed, last = self._checked([t], row[None])
+        self.last_time = last
+        if missed[0]:
+            return self._stretch(row[None], missed)[0]
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self._one(self.scale(row))
 
     def update_many(self, times: Sequence[Any] | None, x: ArrayLike) -> list[Verdict]:
         """Judge rows x (N, C) of `times` (N,), None where they have none, at once: the same verdicts, sooner."""
-        rows = np.asarray(x, dtype=np.float64)
-        if rows.ndim != 2 or rows.shape[1] != self.channels:
-            raise InputError(f"a row has {rows.shape[-1]} values and the series {self.channels} channels")
-        if np.isinf(rows).any():
-            raise InputError("a row holds an infinite value; give NaN where one is missing")
-        missed, last = self._missed([None] * len(rows) if times is None else times, len(rows))
+        rows = _numbers(x)
+        missed, last = self._checked([None] * len(rows) if times is None else times, rows)
         self.last_time = last
         out: list[Verdict] = []
         begins = [0, *np.flatnonzero(np.array(missed) > self.gap).tolist(), len(rows)]
@@ -125,6 +131,15 @@ class Stream:
             if first < stop:
                 out += self._stretch(rows[first:stop], missed[first:stop])
         return out
+
+    def _checked(self, times: Sequence[Any], rows: Array) -> tuple[list[int], int]:
+        """`_missed`, after a look at the values."""
+        if rows.ndim != 2 or rows.shape[1] != self.channels:
+            raise InputError(f"a row has {rows.shape[-1]} values and the series {self.channels} channels")
+        # a sum is finite only where all are, and takes a third of the time of a look at each
+        if not math.isfinite(np.add.reduce(rows, None)) and np.isinf(rows).any():
+            raise InputError("a row holds an infinite value; give NaN where one is missing")
+        return self._missed(times, len(rows))
 
     def _missed(self, times: Sequence[Any], count: int) -> tuple[list[int], int]:
         """Rows that did not come before each of the times, and the last time."""
@@ -170,33 +185,58 @@ class Stream:
 
     def _read(self, x: Array) -> list[Verdict]:
         """Read scaled rows (n, C) up to the end, or the first at which a shift is declared."""
+        if self.reader.one_by_one(len(x)):
+            with np.errstate(over="ignore", invalid="ignore"):
+                return [self._one(x[0])]
         x = rounded(x - self.level) if self.shifted else x
-        mean, memory = said(self.model, torch.from_numpy(x).float()[None].to(self.device), self.memory)
-        forecasts = np.concatenate([self.ahead, mean[0]])
-        horizon, rows = len(self.unit), np.arange(len(x))[:, None]
+        mean = self.reader.rows(x)
+        forecasts = np.concatenate([self.ahead.rows.reshape(self.horizon, *self.unit.shape), mean])
+        horizon, rows = self.horizon, np.arange(len(x))[:, None]
         made = forecasts[rows + horizon - 1 - np.arange(horizon), np.arange(horizon)]
         missed = multi_step((x[:, None] - made) / self.unit)
         missed[: max(0, self.detector.warm_up - self.since)] = np.nan
         out = []
         for row, errors, ahead in zip(x, missed, x - made[:, 0], strict=True):
-            verdict, found = self._judge(row, errors)
-            out.append(self._rated(verdict, ahead, row))
+            verdict, found = self._judge(row, errors, ahead)
+            out.append(verdict)
             if found is not None:
                 self._move(found)
                 return out
-        self.memory, self.ahead = memory, forecasts[-horizon:]
+        self.ahead.replace(forecasts[-horizon:].reshape(horizon, -1))
         return out
 
-    def _judge(self, x: Array, missed: Array) -> tuple[Verdict, Found | None]:
-        """One row and what was missed in it, (C,) each."""
+    def _one(self, x: Array) -> Verdict:
+        """Read one scaled row (C,)."""
+        x = rounded(x - self.level) if self.shifted else x
+        made = self.ahead.rows.reshape(-1, self.channels).take(self.made_for, 0)
+        ahead = x - made
+        missed = self._missed_by(ahead / self.unit)
+        self.ahead.add(self.reader.row(x).reshape(-1))
+        verdict, found = self._judge(x, missed, ahead[0])
+        if found is not None:
+            self._move(found)
+        return verdict
+
+    def _missed_by(self, z: Array) -> Array:
+        """`multi_step` of one row (H, C), sooner where nothing is missing; (C,)."""
+        if self.since < self.detector.warm_up:
+            return np.full(self.channels, np.nan)
+        missed: Array = np.add.reduce(z * z, 0) / self.horizon
+        return multi_step(z[None])[0] if math.isnan(np.add.reduce(missed)) else missed
+
+    def _judge(self, x: Array, missed: Array, error: Array) -> tuple[Verdict, Found | None]:
+        """One row, what was missed in it and its error one step ahead, (C,) each."""
         self.row += 1
         self.since += 1
-        there = missed == missed  # not NaN
-        sums = self.sums.update(np.where(there, missed, ORDINARY))
+        whole = not math.isnan(np.add.reduce(missed))
+        there: Any = slice(None)
+        if not whole:
+            there = ~np.isnan(missed)
+        sums = self.sums.update(missed if whole else np.where(there, missed, ORDINARY))
         score, parts = math.nan, tuple[float, ...]()
-        if there.any():
-            channels = sums[there] / self.detector.width
-            score = float(channels.sum() / len(channels))
+        channels = sums[there] / self.detector.width
+        if len(channels):
+            score = float(np.add.reduce(channels)) / len(channels)
             parts = self._shares(channels, there)
         ended = self.alarm.update(self.row, score, parts or None)
         if ended is not None:
@@ -207,13 +247,8 @@ class Stream:
             shift = Shift(self.row + 1 - found.rows, self.row, tuple(found.level.tolist()))
             self.shifts.append(shift)
         reason = "ok" if parts else "missing" if np.isnan(x).all() else "warm-up"
-        return Verdict(self.row, score, self.alarm.open is not None, reason, parts, ended, shift), found
-
-    def _rated(self, verdict: Verdict, error: Array, x: Array) -> Verdict:
-        """The verdict with the rarity of its row, from the error one step ahead and the value, (C,) each."""
-        if self.likelihood is None:
-            return verdict
-        return dataclasses.replace(verdict, rarity=self.likelihood.update(error, x, self._place()))
+        rare = math.nan if self.likelihood is None else self.likelihood.update(error, x, self._place())
+        return Verdict(self.row, score, self.alarm.open is not None, reason, parts, ended, shift, rare), found
 
     def _place(self) -> int:
         """Where in its day the row lies; -1 where that is not known."""
@@ -222,11 +257,12 @@ class Stream:
             return -1
         return int(place_of_day(self.first_time + self.row * self.step, self.step))
 
-    @staticmethod
-    def _shares(channels: Array, there: NDArray[np.bool_]) -> tuple[float, ...]:
+    def _shares(self, channels: Array, there: Any) -> tuple[float, ...]:
         """Each channel's part; a missing one has none, and all have the same where all are 0."""
-        parts = np.zeros(len(there))
-        total = channels.sum()
+        if self.channels == 1:
+            return (1.0,)
+        parts = np.zeros(self.channels)
+        total = float(np.add.reduce(channels))
         parts[there] = channels / total if total > 0 else 1 / len(channels)
         return tuple(parts.tolist())
 
@@ -251,7 +287,9 @@ class Stream:
         assert self.rule is not None
         assert self.trial is not None
         self.level = self.level + found.level
-        self.memory, self.ahead = found.memory, found.mean[-len(self.unit) :]
+        self.shifted = bool(self.level.any())
+        self.reader.memory = found.memory
+        self.ahead.replace(found.mean[-self.horizon :].reshape(-1, self.unit.size))
         self.held.replace(np.concatenate([found.x, found.missed], 1))
         self._hear(found.missed[-self.detector.width :])
         self.trial = Trial.at(self.rule, self.trial.event, self.row + 1, found.x)
@@ -263,8 +301,9 @@ class Stream:
             self.sums.update(row)
 
     @property
-    def shifted(self) -> bool:
-        return bool(self.level.any())
+    def memory(self) -> Any:
+        """What the forecaster carries."""
+        return self.reader.memory
 
     def finish(self) -> Event | None:
         """The event that is still open, ended here."""
@@ -275,7 +314,7 @@ class Stream:
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Tensors, and plain JSON types, from which `restore` goes on."""
-        tensors = {"ahead": torch.from_numpy(self.ahead.copy()), "held": torch.from_numpy(self.held.rows.copy())}
+        tensors = {"ahead": torch.from_numpy(self.ahead.rows.copy()), "held": torch.from_numpy(self.held.rows.copy())}
         form = _packed(self.memory, "memory", tensors)
         plain = {
             "row": self.row,
@@ -296,16 +335,26 @@ class Stream:
         """`like`: a memory of the same model, whose form is filled; see `Run.stream`."""
         self._begin()
         self.row, self.last_time, self.since = plain["row"], plain["last_time"], plain["since"]
-        self.ahead = tensors["ahead"].numpy().copy()
+        self.ahead.replace(tensors["ahead"].numpy())
         self.held.replace(tensors["held"].numpy())
         self.sums = WindowSums.from_json(plain["sums"])
         self.alarm = Alarm.from_json(plain["alarm"])
         self.level = np.asarray(plain["level"], dtype=np.float64)
+        self.shifted = bool(self.level.any())
         self.shifts = [Shift(one["start"], one["row"], tuple(one["sizes"])) for one in plain["shifts"]]
         self.trial = None if plain["trial"] is None else Trial.from_json(plain["trial"])
         self.first_time, rare = plain["first_time"], plain["likelihood"]
         self.likelihood = self.likelihood if rare is None else Likelihood.from_json(rare)
-        self.memory = None if plain["memory"] is None else _unpacked(like, "memory", tensors, plain["memory"])
+        form = plain["memory"]
+        self.reader.memory = None if form is None else _unpacked(like, "memory", tensors, form)
+
+
+def _numbers(x: ArrayLike) -> Array:
+    """Values as they were given, as numbers."""
+    try:
+        return np.asarray(x, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"a row is not made of numbers: {error}; give one for each channel, in their order") from error
 
 
 def _packed(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:

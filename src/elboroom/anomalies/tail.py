@@ -30,7 +30,8 @@ __all__ = ["Tail", "alarm_peaks", "fit_tail", "pareto_fit"]
 
 Array = NDArray[np.float64]
 LEVELS = (0.98, 0.95, 0.9, 0.8)
-"""Quantiles of the scores that may be the initial threshold: the first with enough peaks above it."""
+"""Quantiles of the scores that may be the initial threshold: the first with enough peaks above it. No threshold lies
+below the last: what is passed by more than a fifth of the rows is no alarm."""
 PEAKS = 30
 """Fewer have no tail to speak of."""
 SHAPES = (-0.5, 0.5)
@@ -120,8 +121,12 @@ def fit_tail(score: ArrayLike, rate: float, *, merge: int = 1) -> Tail:
         why = f"the rate asked for is no smaller than that of the initial threshold, one alarm in {1 / seen:.3g} rows"
     if rate * len(there) < 1:
         why += f"; {len(there)} rows cannot show one alarm in {1 / rate:.0f}: the largest score seen"
+    allowed = int(rate * len(there))
+    threshold, most = _lowest_level(x, allowed, merge)
+    if most <= allowed:
+        why += f"; alarms run into each other before they are that many: the level with the most of them, {most}"
     return Tail(
-        threshold=_lowest_level(x, int(rate * len(there)), merge),
+        threshold=threshold,
         initial=initial,
         shape=0.0,
         scale=float(excess.mean()) if len(excess) else math.nan,
@@ -189,24 +194,31 @@ def _first_level(x: Array, there: Array, merge: int) -> tuple[float, Array]:
     return best
 
 
-def _lowest_level(x: Array, allowed: int, merge: int) -> float:
-    """The lowest level that at most `allowed` alarms pass, as it is lowered from the largest score.
+def _lowest_level(x: Array, allowed: int, merge: int) -> tuple[float, int]:
+    """The lowest level that at most `allowed` alarms pass, as it is lowered from the largest score, and the most alarms
+    met on the way, one more than allowed where there are so many.
 
     Row after row is let in, from the largest score down: a row alone begins an alarm, one beside an alarm belongs to
-    it, one between two joins them.
+    it, one between two joins them. So alarms become fewer again where the level is low: where they never are as many as
+    allowed, the highest level with the most of them is taken.
     """
-    order = np.argsort(-x, kind="stable")  # rows without a score come last
+    rows = int((~np.isnan(x)).sum())
+    order = np.argsort(-x, kind="stable")[:rows]  # rows without a score come last
+    floor = max(1, int((1 - LEVELS[-1]) * rows))
     inside: list[int] = []
-    alarms, above = 0, math.nan
-    for row in order[: int((~np.isnan(x)).sum())].tolist():
+    alarms, most, level, above = 0, 0, math.nan, math.nan
+    for number, row in enumerate(order[:floor].tolist()):
         at = bisect_left(inside, row)
         left = at > 0 and row - inside[at - 1] <= merge
         right = at < len(inside) and inside[at] - row <= merge
         joined = left and right and inside[at] - inside[at - 1] <= merge
         alarms += 0 if joined else 1 - left - right
+        here = float(x[row])
         if alarms > allowed:
-            level = float(x[row])
-            return level if math.isnan(above) else (level + above) / 2
+            return (here if math.isnan(above) else (here + above) / 2), alarms
         inside.insert(at, row)
-        above = float(x[row])
-    return above
+        if alarms > most:
+            most = alarms
+            level = (here + float(x[order[min(number + 1, rows - 1)]])) / 2
+        above = here
+    return level, most

@@ -72,6 +72,7 @@ VARIED = (
     "a smaller --lr; --pack 2 to 4, which shows the critic several samples at once; a critic whose slope is held, by a "
     "gradient penalty or by a model that pairs real and made examples and penalises both"
 )
+FULLER = "longer training, a larger --latent or --hidden, less weight on the rate where the model has one"
 WEAKER = (
     "a smaller critic, fewer --critic-steps, a smaller --lr, a loss of the generator that does not flatten out, or a "
     "gradient penalty, which keeps the critic's slope"
@@ -161,7 +162,8 @@ def mode_collapse(record: Record) -> Finding | None:
     begun, kept = max(dated, default=None), (record.meta.get("kept") or {}).get("step")
     if begun is not None and is_number(kept) and kept < begun:
         why += f"; the weights kept are those of step {int(kept):,}, before it"
-    return Finding("mode_collapse", "alarm", first.value, first.bar, begun, why, VARIED)
+    advice = VARIED if curve(record.history, "train/critic.ranked") else FULLER  # the latter: no critic sees samples
+    return Finding("mode_collapse", "alarm", first.value, first.bar, begun, why, advice)
 
 
 def _share_done(record: Record) -> float:

@@ -69,7 +69,7 @@ class Encode(Verb):
     def run(self, args: argparse.Namespace) -> Answer:
         from elboroom.outputs import Result
 
-        run = _opened(args)
+        run = _opened(args, pictures=False)
         codes = run.encode(args.DATA)
         beside = {"z_sd": codes.z_sd, "label": codes.label, "index": codes.index}
         known = {name: values for name, values in beside.items() if values is not None}
@@ -100,12 +100,12 @@ def _run_and_data(parser: Parser) -> None:
     flags.add_out(parser, _OUT)
 
 
-def _opened(args: argparse.Namespace) -> Run:
+def _opened(args: argparse.Namespace, *, pictures: bool | None = None) -> Run:
     """The run, once the place of the answer is known to be free and its form to exist."""
     from elboroom import outputs
     from elboroom.run import load
 
-    outputs.check(args.out, force=args.force)
+    outputs.check(args.out, force=args.force, pictures=pictures)
     return load(args.RUN)
 
 

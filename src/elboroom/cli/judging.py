@@ -31,7 +31,7 @@ class Evaluate(Verb):
         from elboroom.run import load
 
         if args.per_example is not None:
-            outputs.check(args.per_example, force=args.force)
+            outputs.check(args.per_example, force=args.force, pictures=False)
         run = load(args.RUN)
         evaluation = run.evaluate(args.DATA, samples=args.samples, ais=args.ais, write=args.DATA is None)
         document = {"run": str(args.RUN), "data": args.DATA, "metrics": evaluation.metrics}

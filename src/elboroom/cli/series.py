@@ -25,6 +25,8 @@ FOUND_EVENTS = 5
 SHOWN = 12
 """Events that are printed; all are in events.csv."""
 FILES = ("scores.csv", "events.csv", "report.html")
+TABLES, ARRAYS = (".csv", ".tsv", ".parquet", ".jsonl"), (".npy", ".npz")
+"""Endings of a forecast: the middles with the ends of their intervals beside each other, or the middles as `x`."""
 JUDGING_S = 1.1
 """Seconds that judging, baselines and the page take for a megabyte of CSV, measured with 10 to 100 MB."""
 
@@ -111,19 +113,21 @@ class Forecast(Verb):
         add("--horizon", required=True, type=whole(1), metavar="H", help="rows ahead")
         add("--level", type=number(0, above=True), default=0.9, metavar="L", help="share inside the interval (.9)")
         add("--seed", type=flags.SEED, default=0, metavar="S", help="of the paths (default 0)")
-        flags.add_out(parser, "a table, ending in .csv")
+        flags.add_out(parser, f"the ending decides: {' '.join((*TABLES, *ARRAYS))}")
 
     def run(self, args: argparse.Namespace) -> Answer:
         from elboroom import outputs
 
-        if args.out.suffix != ".csv":
-            raise InputError(f"--out {args.out}: a forecast is a table; end the name in .csv")
+        outputs.check(args.out, force=args.force, pictures=False)
+        ending = args.out.suffix.lower()
+        if ending not in (*TABLES, *ARRAYS):
+            raise InputError(f"{args.out}: a forecast has no form {ending}; endings: {' '.join((*TABLES, *ARRAYS))}")
         from elboroom.forecasting import forecast
         from elboroom.run import load
-        from elboroom.series_files import forecast_table
+        from elboroom.series_files import forecast_result
 
         found = forecast(load(args.RUN), args.DATA, args.horizon, level=args.level, seed=args.seed)
-        outputs.write_bytes(args.out, forecast_table(found).encode(), force=args.force)
+        outputs.write(args.out, forecast_result(found, wide=ending in TABLES), force=args.force)
         rows = sum(len(one.middle) for one in found)
         return Answer(document={"run": str(args.RUN), "out": str(args.out), "rows": rows}, text=str(args.out))
 

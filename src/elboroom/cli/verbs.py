@@ -80,7 +80,7 @@ VERBS: dict[str, Listed] = {
         where="judging:Evaluate",
     ),
     "sample": Listed(
-        usage="RUN -n N --out FILE [--temperature T] [--seed S] [--mean]",
+        usage="RUN -n N --out FILE [--label L] [--truncation T] [--temperature T] [--seed S] [--mean]",
         summary="draw new examples",
         where="applying:Sample",
     ),

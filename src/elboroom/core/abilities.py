@@ -10,6 +10,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ __all__ = [
     "Denoises",
     "Draws",
     "Encodes",
+    "Follower",
+    "Follows",
     "Forecasts",
     "Gates",
     "Imputes",
@@ -89,6 +93,19 @@ class Memory(Protocol):
     def join(self, others: Sequence[Self]) -> Self:
         """One memory of these rows, then those of the others."""
         ...
+
+
+class Follower(Protocol):
+    """Goes on through one series; arrays, not tensors. What it says and carries is that of `expect` up to rounding."""
+
+    def read(self, row: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Means (horizon, channels) after the next row (channels,), NaN where missing, in the model's space."""
+
+    def begin(self, memory: Any) -> None:
+        """Go on from a memory that `expect` gave; None: from none."""
+
+    def memory(self) -> Any:
+        """What `expect` would give after the rows read."""
 
 
 class Samples(ABC):
@@ -239,6 +256,14 @@ class Forecasts(ABC):
         """
 
 
+class Follows(ABC):
+    """Reads one series row by row in a fraction of the time that `Forecasts.expect` takes for one row."""
+
+    @abstractmethod
+    def follower(self) -> Follower | None:
+        """One that has read nothing, with the weights as they are now; None where the network has no such form."""
+
+
 class Classifies(ABC):
     """Says to which class a sequence, or each of its steps, belongs."""
 
@@ -304,6 +329,7 @@ ABILITIES: tuple[type[ABC], ...] = (
     Quantizes,
     Continues,
     Forecasts,
+    Follows,
     Classifies,
     Attends,
     Looks,

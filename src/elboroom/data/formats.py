@@ -8,6 +8,7 @@ from pathlib import Path
 from elboroom.core.errors import InputError
 from elboroom.core.spec import Spec
 
+from .archive import with_told
 from .columns import RawTable
 from .content import Content
 from .corpus import COLUMNED, TEXT_ENDINGS, Corpus, holds_text, read_text
@@ -38,7 +39,8 @@ def open_path(
     if reading.kind == "text" or (reading.kind == "auto" and path.name.lower().endswith(TEXT_ENDINGS)):
         return _text(path, reading, like)
     delimited: tuple[str, ...] = TEXT_TABLES
-    if reading.kind == "series":  # a table to every reader
+    series = reading.kind == "series"
+    if series:  # a table to every reader
         reading = dataclasses.replace(reading, kind="table")
         delimited += (".txt", ".dat", ".out", ".asc", ".log")
     if path.is_dir():
@@ -48,7 +50,7 @@ def open_path(
         return fit_pixels(read_idx(path, own_test=own_test), str(path), reading), path.parent.name or "idx"
     stem = path.name.split(".")[0]
     if name.endswith(delimited):
-        return read_delimited(path), stem
+        return with_told(read_delimited(path), path) if series else read_delimited(path), stem
     if name.endswith((".npy", ".npz")):
         from .arrays import read_array
 

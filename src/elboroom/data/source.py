@@ -17,6 +17,7 @@ from elboroom.core.errors import InputError, Unable, nearest
 from elboroom.core.spec import Column, Spec
 
 from . import catalog
+from .archive import holds_numbers, told
 from .columns import RawTable, assemble
 from .conform import conform_images, conform_table
 from .content import Array, Content, Mixture
@@ -108,6 +109,8 @@ def read(
     `tokenizer` is that of a run which goes on, with its own text or with another; see `saved_tokenizer`.
     """
     reading = reading or Reading()
+    if reading.kind == "auto" and (told(source) or holds_numbers(source)):
+        reading = dataclasses.replace(reading, kind="series")
     found, name, said = _open(source, reading, own_test=True)
     if isinstance(found, Corpus):
         _same_kind(reading, "text")

@@ -137,7 +137,10 @@ def _grouped(group: Array, wanted: list[int], seed: int) -> tuple[dict[str, Arra
     size = np.bincount(member)
     target = np.array(wanted, float)
     if len(names) < int((target > 0).sum()):
-        raise InputError(f"--group-by: {len(names)} groups cannot fill {int((target > 0).sum())} parts")
+        raise InputError(
+            f"--group-by: {len(names)} groups cannot fill {int((target > 0).sum())} parts; name a column of more "
+            "groups, or leave a part empty, as in --split .8,0,.2"
+        )
     held = np.zeros(3)
     part = np.empty(len(names), np.int64)
     for one in _order(len(names), seed):

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from elboroom.core.batch import Batch
 from elboroom.core.errors import InputError, nearest
 
-__all__ = ["IMAGE_SCALES", "TABLE_SCALES", "Transform", "image_transform", "transform_from_json"]
+__all__ = ["IMAGE_SCALES", "TABLE_SCALES", "TableTransform", "Transform", "image_transform", "transform_from_json"]
 
 TABLE_SCALES = ("standard", "robust", "log1p", "counts", "none")
 
@@ -184,13 +184,14 @@ class TableTransform(Transform):
         self.register_buffer("spread", torch.ones(width))
 
     @property
-    def _moves(self) -> bool:
+    def moves(self) -> bool:
+        """Whether center and spread are used."""
         return self.scale in ("standard", "robust")
 
     def forward(self, raw: dict[str, Tensor]) -> Batch:
         x, dtype = raw["x"], self.spread.dtype
         observed = raw.get("observed")
-        if self._moves:
+        if self.moves:
             x = (x.to(self.center.dtype) - self.center).to(dtype) / self.spread
         else:
             x = x.to(dtype)
@@ -203,7 +204,7 @@ class TableTransform(Transform):
     def undo(self, x: Tensor) -> Tensor:
         if self.scale == "log1p":
             return torch.expm1(x)
-        if not self._moves:
+        if not self.moves:
             return x
         wide = (x * self.spread.to(x.dtype)).to(self.center.dtype) + self.center
         return wide if self.wide else wide.to(x.dtype)

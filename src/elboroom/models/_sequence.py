@@ -9,9 +9,8 @@ Shapes: B sequences, T steps, I inputs, H hidden.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal, Self
+from collections.abc import Iterator
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -20,31 +19,15 @@ from torch import Tensor, nn
 from elboroom.core.errors import InputError, Unable
 from elboroom.nn.cache import TextMemory
 from elboroom.nn.patterns import Sliding
-from elboroom.nn.recurrent import Recurrent, State
+from elboroom.nn.recurrent import Carried, Recurrent
+from elboroom.nn.stepping import Steps
 from elboroom.nn.transformer import Block, ModernBlock, Where, initialise_, rms_norm
 
-__all__ = ["Carried", "Cell", "Memory", "Reader", "reader"]
+__all__ = ["Cell", "Memory", "Reader", "reader"]
 
 Cell = Literal["rnn", "lstm", "peephole", "gru", "transformer"]
 HEAD = 32
 """Width of an attention head, where the hidden width allows it."""
-
-
-@dataclass
-class Carried:
-    """A recurrent state and how many steps were read into it."""
-
-    state: State
-    lengths: Tensor
-    """(rows,) int64."""
-
-    def pick(self, rows: Tensor) -> Self:
-        lengths = self.lengths[rows]  # an index may lie on the host
-        return type(self)(self.state.pick(rows.type_as(lengths)), lengths)
-
-    def join(self, others: Sequence[Self]) -> Self:
-        lengths = torch.cat([self.lengths, *(other.lengths for other in others)])
-        return type(self)(self.state.join([other.state for other in others]), lengths)
 
 
 Memory = Carried | TextMemory
@@ -62,6 +45,10 @@ class Reader(nn.Module):
     def read(self, x: Tensor, memory: Memory | None = None) -> tuple[Tensor, Memory]:
         """The same after what `memory` holds, and the memory after x."""
         raise NotImplementedError
+
+    def steps(self) -> Steps | None:
+        """The same for one sequence in numpy, row by row; None where there is no such form."""
+        return None
 
     def gates(self, x: Tensor) -> list[dict[str, Tensor]]:
         """What flows inside each layer, as `elboroom.core.abilities.Gates` says it."""
@@ -88,6 +75,9 @@ class Recurring(Reader):
         y, state = self.net(x, None if memory is None else memory.state)
         before = torch.zeros(len(x), dtype=torch.int64, device=x.device) if memory is None else memory.lengths
         return y, Carried(state, before + x.shape[1])
+
+    def steps(self) -> Steps | None:
+        return Steps(self.net) if self.net.weight_ih_l0.device.type == "cpu" else None
 
     def gates(self, x: Tensor) -> list[dict[str, Tensor]]:
         layers, below = [], x

@@ -27,9 +27,10 @@ from elboroom.core.optim import Adam, Split, warmup_cosine
 from elboroom.core.phase import Logs, Phase
 from elboroom.core.spec import Spec
 from elboroom.losses.sequence import next_token_loss
-from elboroom.models._sequence import Carried, Cell, reader
+from elboroom.models._sequence import Cell, reader
 from elboroom.nn.cache import TextMemory
 from elboroom.nn.linear import linear
+from elboroom.nn.recurrent import Carried
 
 __all__ = ["CharRNN"]
 

@@ -18,14 +18,15 @@ import torch
 from annotated_types import Ge, Gt, Lt
 from torch import Tensor, nn
 
-from elboroom.core.abilities import Forecasts, Gates
+from elboroom.core.abilities import Follows, Forecasts, Gates
 from elboroom.core.batch import Batch
 from elboroom.core.errors import InputError
 from elboroom.core.model import Model
 from elboroom.core.optim import Adam, Split, warmup_cosine
 from elboroom.core.phase import Logs, Phase
 from elboroom.core.spec import Spec
-from elboroom.models._sequence import Cell, Memory, reader
+from elboroom.models._sequence import Cell, reader
+from elboroom.nn.following import Following, Seen
 
 __all__ = ["Forecaster"]
 
@@ -33,19 +34,7 @@ LOG_SD = 6.0
 """Bound of the logarithm of a standard deviation, both ways, in units of the scaled series."""
 
 
-@dataclass
-class Seen:
-    """What is carried from one stretch of the rows to the next."""
-
-    memory: Memory
-    last: Tensor
-    """(rows, channels): the last known value of each channel, 0 where there was none."""
-
-    def pick(self, rows: Tensor) -> Seen:
-        return Seen(self.memory.pick(rows), self.last[rows])
-
-
-class Forecaster(Model, Forecasts, Gates):
+class Forecaster(Model, Forecasts, Follows, Gates):
     """A reader of any cell, and a head that gives a mean and a standard deviation for each step ahead and channel."""
 
     kinds = ("series",)
@@ -151,6 +140,10 @@ class Forecaster(Model, Forecasts, Gates):
         h, carried = self.net.read(inputs, None if memory is None else memory.memory)
         mean, log_sd = self.said(h, base)
         return mean, log_sd.exp(), Seen(carried, base[:, -1])
+
+    def follower(self) -> Following | None:
+        steps = self.net.steps()
+        return None if steps is None else Following(steps, self.head, self.horizon, self.channels)
 
     def gates(self, x: Batch) -> list[dict[str, Tensor]]:
         assert x.observed is not None

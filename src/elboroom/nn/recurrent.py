@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 import torch.nn.functional as F
@@ -26,7 +27,7 @@ from elboroom.core.errors import InputError, nearest
 
 from .cells import CELLS, Cell, Found, Weights
 
-__all__ = ["Cell", "Recurrent", "State"]
+__all__ = ["Carried", "Cell", "Recurrent", "State"]
 
 SIDES = ("", "_reverse")
 
@@ -57,6 +58,23 @@ class State:
         """Places first .. first + count - 1 of the N."""
         there = slice(first, first + count)
         return State(self.hidden[there], None if self.cell is None else self.cell[there])
+
+
+@dataclass
+class Carried:
+    """A recurrent state and how many steps were read into it."""
+
+    state: State
+    lengths: Tensor
+    """(rows,) int64."""
+
+    def pick(self, rows: Tensor) -> Self:
+        lengths = self.lengths[rows]  # an index may lie on the host
+        return type(self)(self.state.pick(rows.type_as(lengths)), lengths)
+
+    def join(self, others: Sequence[Self]) -> Self:
+        lengths = torch.cat([self.lengths, *(other.lengths for other in others)])
+        return type(self)(self.state.join([other.state for other in others]), lengths)
 
 
 class Ends:
@@ -137,14 +155,14 @@ class Recurrent(nn.Module):
     @torch.no_grad()
     def _initialise_(self, forget_bias: float, chrono: int) -> None:
         gates = len(self.kind.gates)
-        for w in (w for layer in range(self.layers) for w in self._weights(layer)):
+        for w in (w for layer in range(self.layers) for w in self.weights(layer)):
             for block in w.input.chunk(gates):
                 nn.init.xavier_uniform_(block)
             for block in w.recurrent.chunk(gates):
                 nn.init.orthogonal_(block)
             self.kind.begin_(w.input_bias, forget_bias, chrono)
 
-    def _weights(self, layer: int) -> list[Weights]:
+    def weights(self, layer: int) -> list[Weights]:
         """Of a layer, a direction each."""
         names = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"] + ["peephole"] * (self.cell == "peephole")
         ends = [f"_l{layer}{side}" for side in SIDES[: self.directions]]
@@ -168,7 +186,7 @@ class Recurrent(nn.Module):
         ends = None if lengths is None else Ends(self._lengths(x, lengths), x.shape[1])
         drops = self.training and self.dropout > 0 and self.layers > 1
         if ends is None and self.kind.stacks and not drops:
-            weights = [w for layer in range(self.layers) for w in self._weights(layer)]
+            weights = [w for layer in range(self.layers) for w in self.weights(layer)]
             x, hidden, cell = self.kind.run(x, state.hidden, state.cell, weights, self.layers)
             return x, State(hidden, cell)
         after = []
@@ -183,7 +201,7 @@ class Recurrent(nn.Module):
         self, x: Tensor, state: State, layer: int, ends: Ends | None = None, carried: bool = True
     ) -> tuple[Tensor, State]:
         """One layer from its own part of the state; `carried`: that may hold something else than zeros."""
-        mine, weights = state.layer(layer * self.directions, self.directions), self._weights(layer)
+        mine, weights = state.layer(layer * self.directions, self.directions), self.weights(layer)
         if ends is None:
             x, hidden, cell = self.kind.run(x, mine.hidden, mine.cell, weights, 1)
             return x, State(hidden, cell)
@@ -215,7 +233,7 @@ class Recurrent(nn.Module):
             if layer and self.training and self.dropout:
                 x = F.dropout(x, self.dropout)
             c = None if state.cell is None else state.cell[layer]
-            x, c = self.kind.once(x, state.hidden[layer], c, *self._weights(layer))
+            x, c = self.kind.once(x, state.hidden[layer], c, *self.weights(layer))
             hidden.append(x)
             cells += [] if c is None else [c]
         return x, State(torch.stack(hidden), torch.stack(cells) if cells else None)
@@ -233,7 +251,7 @@ class Recurrent(nn.Module):
         for below in range(layer):
             x, _ = self._layer(x, state, below)
         mine, sides = state.layer(layer * self.directions, self.directions), []
-        for direction, w in enumerate(self._weights(layer)):
+        for direction, w in enumerate(self.weights(layer)):
             c = None if mine.cell is None else mine.cell[direction]
             found = self.kind.seen(x.flip(1) if direction else x, mine.hidden[direction], c, w)
             sides.append({name: value.flip(1) if direction else value for name, value in found.items()})

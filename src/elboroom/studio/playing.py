@@ -44,6 +44,9 @@ KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 """By the name of its page: the abilities that a model needs for it, and the kinds of data that it is for."""
 
+GATELESS = "transformer"
+"""The choice of a model's `cell` that is none."""
+
 
 class Playing:
     """The routes of play."""
@@ -114,6 +117,10 @@ def kinds(meta: Json, has_weights: bool) -> tuple[list[str], dict[str, str]]:
     name, kind = str(meta["model"]), str(meta["data"]["spec"].get("kind"))
     abilities = registry.entry(name).abilities
     reasons = {page: _lacks(page, name, abilities, kind) for page in KINDS}
+    settings = meta.get("settings")
+    if isinstance(settings, dict) and settings.get("cell") == GATELESS:
+        why = f"a run of --cell {GATELESS} has no gates and no state to look at; rnn, lstm, peephole and gru have"
+        reasons["gates"] = reasons["gates"] or why
     return [page for page, reason in reasons.items() if not reason], {p: r for p, r in reasons.items() if r}
 
 
