@@ -158,7 +158,7 @@ def png(pixels: Bytes, caption: str) -> bytes:
     about = PngInfo()
     about.add_itxt("Description", caption)
     held = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(held, format="PNG", pnginfo=about, compress_level=9)
+    Image.fromarray(np.ascontiguousarray(pixels)).save(held, format="PNG", pnginfo=about)
     return held.getvalue()
 
 

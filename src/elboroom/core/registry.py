@@ -160,6 +160,8 @@ class _Source:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.entry: tuple[list[_Source], Entry] | None = None
+        """What the file states of its model, and the files that it was read from."""
         try:
             self.tree = ast.parse(path.read_text(encoding="utf-8"))
         except (SyntaxError, UnicodeDecodeError) as error:
@@ -188,18 +190,27 @@ def _base_names(bases: Iterable[ast.expr]) -> list[str]:
 
 
 def _read(name: str, path: Path) -> Entry:
+    """The entry, read anew where one of its files has changed."""
     source = _source(path)
-    class_name = _public_class(source)
-    lineage = source.lineage(class_name)
+    if source.entry is None or source.entry[1].name != name or any(_source(s.path) is not s for s in source.entry[0]):
+        abilities = _source(PACKAGE / "core" / "abilities.py")
+        lineage = source.lineage(_public_class(source))
+        files = list(dict.fromkeys([abilities, *(origin for origin, _ in lineage)]))
+        source.entry = files, _entry(name, path, source, lineage, list(abilities.classes))
+    return source.entry[1]
+
+
+def _entry(
+    name: str, path: Path, source: _Source, lineage: list[tuple[_Source, ast.ClassDef]], known: list[str]
+) -> Entry:
     bases = {b for _, node in lineage for b in _base_names(node.bases)}
-    known = _source(PACKAGE / "core" / "abilities.py").classes
     doc = ast.get_docstring(source.tree) or ""
     return Entry(
         name=name,
         path=path,
         summary=doc.split("\n", 1)[0].strip(),
         doc=doc,
-        class_name=class_name,
+        class_name=lineage[0][1].name,
         abilities=tuple(a for a in known if a in bases),
         kinds=tuple(_constant(lineage, "kinds", ("images", "table"))),
         epochs=int(_constant(lineage, "epochs", 50)),

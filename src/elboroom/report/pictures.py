@@ -127,7 +127,7 @@ def _together(cells: Cells, gap: int) -> Image.Image:
 def _encoded(picture: Image.Image) -> tuple[str, bytes]:
     """PNG, or lossless WebP where PNG is heavy."""
     out = io.BytesIO()
-    picture.save(out, "PNG", compress_level=9)
+    picture.save(out, "PNG")
     if out.tell() <= MOST_BYTES // 4:
         return "png", out.getvalue()
     smaller = io.BytesIO()
