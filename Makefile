@@ -6,10 +6,12 @@ RUN ?= runs/demo
 BENCH ?= all
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow check bench docs
+.PHONY: demo test test-slow check bench docs screens
 
 # Two workers with one thread each are quicker than one with two, and their bits do not depend on the machine's cores.
 test test-slow: export OMP_NUM_THREADS = 1
+# Hundreds of short processes are started, and each would compile our own files anew where they are not kept.
+test test-slow: export PYTHONDONTWRITEBYTECODE =
 
 demo: $(VENV)/installed-studio
 	$(BIN)/elboroom fit vae digits --latent 8 --epochs 300 --run $(RUN)/vae-digits-1 --force
@@ -33,6 +35,9 @@ bench: $(VENV)/installed-test
 
 docs: $(VENV)/installed-core
 	$(BIN)/python docs/generate.py
+
+screens: $(VENV)/installed-test
+	ELBOROOM_SCREENS=docs/figures $(BIN)/python -m pytest -q -m slow tests/studio/test_screens.py
 
 # One stamp for each set of packages; made again when the lists change.
 $(VENV)/installed-core: EXTRAS =
