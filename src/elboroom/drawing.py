@@ -146,7 +146,9 @@ def _asked(run: Run, label: Label, n: int) -> Tensor:
                 f"this {run.name} was told no classes, so --label has no meaning for it; fit it on data with labels, "
                 "with the setting conditional"
             )
-        raise Unable(f"{run.name} knows no classes, so it cannot --label; {', '.join(able) or 'no model'} can")
+        raise Unable(
+            f"{run.name} knows no classes, so --label has no meaning for it; {', '.join(able) or 'no model'} can"
+        )
     names = run.spec.classes
     if isinstance(label, str | int | np.integer):
         if label == ALL and ALL not in names:

@@ -67,6 +67,10 @@ def fit(
     the K of the bound. Raises InputError, Unable, or Stopped with the last good state saved.
     """
     if or_resume and run is not None and (Path(run) / "run.json").is_file():
+        begun = RunFolder.open(run).meta["command"]
+        if command and begun and command != begun:
+            message = f"{run} goes on as it was begun, whatever this call says otherwise: {begun}"
+            progress({"kind": "warning", "message": message})
         return resume(run, save_every=save_every, progress=progress)
     earlier = None if from_run is None else RunFolder.open(from_run).meta
     request = Request.of(

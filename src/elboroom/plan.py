@@ -87,7 +87,8 @@ def chosen(
     if asked.threads == 0:
         small = operations < SMALL_STEP
         out = replace(out, threads=1 if small else max(1, cores() // asked.world))
-        said = "a second thread costs more than it brings" if small else "all cores share it"
+        shared = f"all {cores()} cores share it" if cores() > 1 else "this process has one core"
+        said = "a second thread costs more than it brings" if small else shared
         why["threads"] = (
             f"a step has {operations:.1e} operations, {'less' if small else 'more'} than {SMALL_STEP:.0e}: {said}"
         )

@@ -61,6 +61,16 @@ def test_or_resume_finds_the_run_that_the_same_call_began(
     assert answer(*words, 1, "--run", "r")["run"] == "r" == answer(*words, 1, "--run", "r")["run"]
 
 
+def test_or_resume_of_another_call_says_that_the_run_goes_on_as_it_was_begun(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["fit", "vae", "digits", "--hidden", "4", "--threads", "1", "--steps", "1", "--or-resume", "--run", "r"]
+    assert "goes on as it was begun" not in call(*words)[2] + call(*words)[2]
+    code, _, said = call(*words, "--latent", "3")
+    assert code == 0 and "r goes on as it was begun" in said and "elboroom fit vae digits --hidden 4" in said
+
+
 def test_a_file_of_settings_does_what_the_flags_do_and_the_call_wins(answer: Answer, tmp_path: Path) -> None:
     text = 'latent = 3\nhidden = [6, 5]\nseed = 4\nthreads = 1\nepochs = 9\n[reading]\nscale = "levels:4"\n'
     (tmp_path / "c.toml").write_text(text)

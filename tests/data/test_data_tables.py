@@ -52,7 +52,7 @@ def test_missing_cells_are_masked_counted_and_hold_zero(tmp_path):
     lost = ~batch.observed
     assert int(lost.sum()) == 29 + 19
     assert bool((batch.x[lost] == 0).all())
-    assert any("48 cells are missing" in p and "column 'city'" in p for p in data.problems)
+    assert any("missing cells: 48" in p and "column 'city'" in p for p in data.problems)
     with pytest.raises(InputError, match="--strict refuses"):
         read(write(tmp_path, PEOPLE), Reading(strict=True))
 

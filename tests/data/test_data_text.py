@@ -386,7 +386,7 @@ def test_texts_from_memory_are_documents():
         read([*texts, 3])
     with pytest.raises(InputError, match="texts carry no labels"):
         read((texts, np.arange(12)))
-    with pytest.raises(InputError, match="these data hold text"):
+    with pytest.raises(InputError, match="these data are read as text"):
         read(texts, Reading(kind="images"))
 
 

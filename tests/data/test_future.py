@@ -72,5 +72,5 @@ def test_an_option_that_cannot_be_is_refused(options: str, said: str) -> None:
 
 
 def test_it_is_read_as_sequences_or_not_at_all() -> None:
-    with pytest.raises(InputError, match="these data hold sequences"):
+    with pytest.raises(InputError, match="these data are read as sequences"):
         read("future", Reading(kind="table"))

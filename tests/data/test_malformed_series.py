@@ -299,7 +299,7 @@ READ = {
         "t.csv",
         Reading(),
         60,
-        "7 cells are missing",
+        "missing cells: 7",
     ),
     "fractions of a second": (
         lines([(f"2026-01-01 00:00:{i:02d}.5", i) for i in range(N)]),

@@ -57,7 +57,7 @@ def test_a_set_of_the_archive_is_read_with_its_own_test_part(pair: Path) -> None
     train = rows_of(data, "train")
     first = data.parts["train"].index.tolist().index(0)
     np.testing.assert_array_equal(train["x"][first], [[0, 0], [1, np.nan], [np.nan, 5]])
-    assert any("40 cells are missing" in p for p in data.problems)
+    assert any("missing cells: 40" in p for p in data.problems)
 
 
 @pytest.mark.parametrize("given", ["folder", "stem", "training file"])
@@ -211,7 +211,7 @@ def test_missing_cells_are_counted_and_refused_when_asked() -> None:
     x[4][1, 2] = np.nan
     data = read((x, y), Reading(kind="sequences"))
     assert data.spec.masked
-    assert any("1 cells are missing" in p and "sequence 4, step 1, channel 'channel_2'" in p for p in data.problems)
+    assert any("missing cells: 1" in p and "sequence 4, step 1, channel 'channel_2'" in p for p in data.problems)
     with pytest.raises(InputError, match="--strict refuses them"):
         read((x, y), Reading(kind="sequences", strict=True))
 

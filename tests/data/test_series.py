@@ -109,8 +109,8 @@ def test_missing_cells_stay_missing_and_are_told_with_their_place(tmp_path):
     v = [None if i in (3, 4, 17) else i for i in range(30)]
     data = read(csv(tmp_path, zip(minutes(*range(30)), v, strict=True)), ALL)
     assert np.flatnonzero(np.isnan(one(data).values[:, 0])).tolist() == [3, 4, 17]
-    assert "3 cells are missing (10.00%; first: line 5, column 'v'): masked" in data.problems
-    with pytest.raises(InputError, match=r"3 cells are missing \(first: line 5, column 'v'\); --strict refuses them"):
+    assert "missing cells: 3 (10.00%; first: line 5, column 'v'): masked" in data.problems
+    with pytest.raises(InputError, match=r"missing cells: 3 \(first: line 5, column 'v'\); --strict refuses them"):
         read(csv(tmp_path, zip(minutes(*range(30)), v, strict=True)), Reading(strict=True))
 
 
@@ -313,7 +313,7 @@ def test_kind_and_flags_decide_and_what_means_nothing_is_refused(tmp_path):
         InputError, match="--train-until means nothing for table; leave it out; --kind series reads one"
     ):
         read(np.ones((30, 2)), Reading(train_until="0.5"))
-    with pytest.raises(Unable, match="--kind series: these data hold text"):
+    with pytest.raises(Unable, match="--kind series: these data are read as text"):
         read(["all the words there are"], Reading(kind="series"))
 
 

@@ -273,8 +273,8 @@ def _check_cells(out: Content, where: str, strict: bool) -> None:
             if missing == x.size:
                 raise InputError(f"{where}: every one of the {missing:,} cells is missing")
             if strict:
-                raise InputError(f"{where}: {missing:,} cells are missing ({place}); --strict refuses them")
+                raise InputError(f"{where}: missing cells: {missing:,} ({place}); --strict refuses them")
             out.masked = True
-            out.problems.append(f"{missing:,} cells are missing ({missing / x.size:.2%}; {place}): masked")
+            out.problems.append(f"missing cells: {missing:,} ({missing / x.size:.2%}; {place}): masked")
     if not mapped(x):
         out.x = smallest(x, where)

@@ -193,4 +193,4 @@ def _missing(content: Content) -> None:
     row, column = np.argwhere(lost)[0]
     place = f"first: row {row}, column {content.columns[column].name!r}"
     content.masked = True
-    content.problems.append(f"{lost.sum():,} cells are missing ({lost.mean():.2%}; {place}): masked")
+    content.problems.append(f"missing cells: {lost.sum():,} ({lost.mean():.2%}; {place}): masked")

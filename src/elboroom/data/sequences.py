@@ -224,8 +224,8 @@ def _missing(found: Sequences, reading: Reading) -> list[str]:
     i = int(np.searchsorted(found.starts, step, "right")) - 1
     first = f"first: sequence {i}, step {step - found.starts[i]}, channel {found.channels[channel]!r}"
     if reading.strict:
-        raise InputError(f"{found.where}: {lost.sum():,} cells are missing ({first}); --strict refuses them")
-    return [f"{lost.sum():,} cells are missing ({lost.mean():.2%}; {first}): masked"]
+        raise InputError(f"{found.where}: missing cells: {lost.sum():,} ({first}); --strict refuses them")
+    return [f"missing cells: {lost.sum():,} ({lost.mean():.2%}; {first}): masked"]
 
 
 def lengths_told(found: Sequences) -> list[str]:

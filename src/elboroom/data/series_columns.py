@@ -346,6 +346,6 @@ def _checked(raw: RawTable, keep: dict[str, Array], reading: Reading, problems: 
         row, column = (int(i) for i in np.argwhere(lost)[0])
         first = f"first: {place(raw, row)}, column {names[column]!r}"
         if reading.strict:
-            raise InputError(f"{raw.where}: {int(lost.sum()):,} cells are missing ({first}); --strict refuses them")
-        problems.append(f"{int(lost.sum()):,} cells are missing ({lost.mean():.2%}; {first}): masked")
+            raise InputError(f"{raw.where}: missing cells: {int(lost.sum()):,} ({first}); --strict refuses them")
+        problems.append(f"missing cells: {int(lost.sum()):,} ({lost.mean():.2%}; {first}): masked")
     return values

@@ -336,9 +336,13 @@ def _open(
 def _same_kind(reading: Reading, kind: str) -> None:
     """Refuse data of another kind than the one asked for."""
     if reading.kind == "series":
-        raise Unable(f"--kind series: these data hold {kind}; a series is read from a table, a row for each time")
+        raise Unable(
+            f"--kind series: these data are read as {kind}; a series is read from a table, a row for each time"
+        )
     if reading.kind not in ("auto", kind):
-        raise InputError(f"--kind {reading.kind}: these data hold {kind}; leave the flag out, or name other data")
+        raise InputError(
+            f"--kind {reading.kind}: these data are read as {kind}; leave the flag out, or name other data"
+        )
 
 
 def _content(found: Content | RawTable, reading: Reading) -> Content:
