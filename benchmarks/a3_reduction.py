@@ -102,11 +102,11 @@ def judged(train: Held, test: Held, *, rebuilt: bool = True) -> dict[str, tuple[
     if rebuilt:
         out["squared error"] = mean_interval(np.square(test.x - test.made).mean(1), seed=0), "squared, a value"
     k = min(NEIGHBOURS, (len(test.x) - 1) // 3)
-    out["trustworthiness"] = mean_interval(trust(test.x, test.z, neighbours=k), seed=0).within(high=1), "accuracy"
+    out["trustworthiness"] = mean_interval(trust(test.x, test.z, neighbours=k), seed=0).within(high=1), "share"
     told = KNeighborsClassifier(NEIGHBOURS).fit(train.z, train.label).predict(test.z)
-    out["label of the neighbours"] = share_interval(told == test.label), "accuracy"
+    out["label of the neighbours"] = share_interval(told == test.label), "share"
     found = KMeans(len(np.unique(train.label)), n_init=5, random_state=0).fit(train.z).predict(test.z)
-    out["clusters against labels (ARI)"] = over_rows(adjusted_rand_score, test.label, found), "accuracy"
+    out["clusters against labels (ARI)"] = over_rows(adjusted_rand_score, test.label, found), "ARI"
     return out
 
 

@@ -1,9 +1,11 @@
-"""P8 in one process: one layer of the peephole LSTM and torch's nn.LSTM of the same shape, taking turns call by call.
+"""P8 in one process: one layer of the peephole LSTM, of the gru and of torch's nn.LSTM and nn.GRU, all of one shape,
+taking turns call by call.
 
-`elboroom` is the layer as it runs here, `plain` the same without its kernel, `lstm` torch's own with the same weights.
-Inference is a forward pass without a gradient; training is a forward pass and the gradients of all weights, for the
-same gradient of the outputs, the input's not among them. Of `elboroom` and `lstm` each turn times one call, which of
-them goes first changing every time; `plain` takes part in every eighth.
+`elboroom` is the peephole layer as it runs here, `plain` the same without its kernel, `lstm` torch's own with the same
+weights; `gru` is the gru as it runs here, `torch_gru` torch's own with its weights. Inference is a forward pass without
+a gradient; training is a forward pass and the gradients of all weights, for the same gradient of the outputs, the
+input's not among them. Each turn times one call of each, in an order that is turned round every time; `plain` takes
+part in every eighth.
 """
 
 from __future__ import annotations
@@ -29,20 +31,34 @@ def main() -> None:
     theirs.load_state_dict({name: w for name, w in ours.state_dict().items() if "peephole" not in name})
     x = torch.randn(args.batch, args.steps, args.inputs)
     g = torch.randn(args.batch, args.steps, args.hidden)
-    same = differences(ours, theirs, x, g)  # the peepholes of a new layer are 0
+    gru, torch_gru = gated(args)
+    same = {  # the peepholes of a new layer are 0
+        "elboroom": differences(ours, theirs, x, g),
+        "gru": differences(gru, torch_gru, x, g),
+    }
     with torch.no_grad():
         ours.get_parameter("peephole_l0").normal_(0, 0.1)
-    nets: dict[str, nn.Module] = {"elboroom": ours, "lstm": theirs, "plain": ours}
+    nets: dict[str, nn.Module] = {"elboroom": ours, "lstm": theirs, "gru": gru, "torch_gru": torch_gru}
+    order = tuple(nets)
+    nets["plain"] = ours
     seconds: dict[str, dict[str, list[float]]] = {
         work: {name: [] for name in nets} for work in ("inference", "training")
     }
     for turn in range(args.turns):  # the first is not counted
         for work, times in seconds.items():
-            for name in (("elboroom", "lstm"), ("lstm", "elboroom"))[turn % 2] + ("plain",) * (turn % 8 == 1):
+            for name in (order, order[::-1])[turn % 2] + ("plain",) * (turn % 8 == 1):
                 took = clocked(work, nets[name], x, g, plain=name == "plain")
                 if turn:
                     times[name].append(took)
-    print(json.dumps({"seconds": seconds, "kernel": native.why("peephole"), **same}), flush=True)
+    kernels = {name: native.why(name) for name in ("peephole", "gru")}
+    print(json.dumps({"seconds": seconds, "kernels": kernels, "same": same}), flush=True)
+
+
+def gated(args: argparse.Namespace) -> tuple[nn.Module, nn.Module]:
+    """The gru and torch's own with the same weights."""
+    ours, theirs = Recurrent(args.inputs, args.hidden, cell="gru"), nn.GRU(args.inputs, args.hidden, batch_first=True)
+    theirs.load_state_dict(ours.state_dict())
+    return ours, theirs
 
 
 def clocked(work: str, net: nn.Module, x: Tensor, g: Tensor, plain: bool) -> float:

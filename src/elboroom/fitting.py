@@ -67,11 +67,7 @@ def fit(
     the K of the bound. Raises InputError, Unable, or Stopped with the last good state saved.
     """
     if or_resume and run is not None and (Path(run) / "run.json").is_file():
-        begun = RunFolder.open(run).meta["command"]
-        if command and begun and command != begun:
-            message = f"{run} goes on as it was begun, whatever this call says otherwise: {begun}"
-            progress({"kind": "warning", "message": message})
-        return resume(run, save_every=save_every, progress=progress)
+        return _go_on(Path(run), command, save_every, progress)
     earlier = None if from_run is None else RunFolder.open(from_run).meta
     request = Request.of(
         model, reading=reading, settings=settings, preset=preset, epochs=epochs, steps=steps, minutes=minutes,
@@ -98,6 +94,15 @@ def fit(
         if folder is None:
             raise SystemExit
     return load(folder.path, source=source, networks=networks, temporary=temporary, dataset=dataset)
+
+
+def _go_on(run: Path, command: str, save_every: float, progress: Callable[[Event], None]) -> Run:
+    """A run that exists goes on with its own settings; where this is another call than began it, say so."""
+    begun = RunFolder.open(run).meta["command"]
+    if command and begun and command != begun:
+        message = f"{run} goes on as it was begun, whatever this call says otherwise: {begun}"
+        progress({"kind": "warning", "message": message})
+    return resume(run, save_every=save_every, progress=progress)
 
 
 def resume(

@@ -73,6 +73,17 @@ def test_another_source_or_compiler_makes_another_library(
     assert native.load(source).compiled
 
 
+def test_another_header_beside_the_source_makes_another_library(source: Path) -> None:
+    header = source.parent / "share.h"
+    header.write_text("constexpr int share = 2;\n", encoding="utf-8")
+    source.write_text('#include "share.h"\n' + HALVES.replace("/ 2", "/ share"), encoding="utf-8")
+    first = native.load(source)
+    assert first.compiled and halved(first) and not native.load(source).compiled
+    header.write_text("constexpr int share = 4;\n", encoding="utf-8")
+    second = native.load(source)
+    assert second.compiled and second.path != first.path and not halved(second)
+
+
 def test_what_the_kernel_says_of_memory_reaches_the_caller(source: Path) -> None:
     with pytest.raises(MemoryError, match="halves"):
         native.load(source).call("halves", [-1], [torch.zeros(1)], [torch.zeros(1), None])

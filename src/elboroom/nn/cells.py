@@ -29,6 +29,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .gru import gru_steps, torch_because
 from .peephole import peephole_layer, peephole_steps
 
 __all__ = ["CELLS", "Cell", "Found", "Kind", "Weights", "side_by_side"]
@@ -202,7 +203,7 @@ class Peephole(Forgetting):
 
 
 class GRU(Kind):
-    """torch's."""
+    """torch's; by the kernel of `gru` where that may be."""
 
     gates = ("r", "z", "n")
     values = ("r", "z", "n", "h")
@@ -216,8 +217,19 @@ class GRU(Kind):
             z.copy_(log_times(z, chrono))  # z keeps: the sign of a forget gate
 
     def run(self, x: Tensor, hidden: Tensor, memory: Tensor | None, weights: Sequence[Weights], layers: int) -> Found:
-        y, h = torch.gru(x, hidden, *arguments(weights, layers))
-        return y, h, None
+        if torch_because([x, hidden, *(p for w in weights for p in w[:4])]):
+            y, h = torch.gru(x, hidden, *arguments(weights, layers))
+            return y, h, None
+        ends, directions = [], len(weights) // layers
+        for layer in range(layers):
+            sides = []
+            for direction in range(directions):
+                place = layer * directions + direction
+                y, h = gru_steps(x, hidden[place], *weights[place][:4], bool(direction))
+                sides.append(y)
+                ends.append(h)
+            x = torch.cat(sides, -1) if directions > 1 else y
+        return x, torch.stack(ends), None
 
     def once(self, x: Tensor, h: Tensor, c: Tensor | None, w: Weights) -> tuple[Tensor, Tensor | None]:
         return torch.gru_cell(x, h, *w[:4]), None

@@ -28,11 +28,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.flop_counter import register_flop_formula
 
-from . import native
+from .kernels import call, first_gradient, refusal
 
 __all__ = ["peephole_layer", "peephole_steps", "plain_because"]
-
-SUFFIX = {torch.float32: "float", torch.float64: "double"}
 
 
 def peephole_layer(
@@ -86,40 +84,7 @@ def plain_steps(
 
 def plain_because(given: Sequence[Tensor]) -> str | None:
     """Why `peephole_steps` takes the plain form for x, h0, c0, W, U, b, p; None: it takes the kernel."""
-    elsewhere = next((t.device.type for t in given if t.device.type != "cpu"), None)
-    if elsewhere:
-        return f"the kernel runs on a processor, not on {elsewhere}"
-    weights = {t.dtype for t in given[3:]}
-    if len(weights) > 1 or not weights <= SUFFIX.keys():
-        return f"the kernel is written for float32 and float64, not {' and '.join(sorted(map(str, weights)))}"
-    if torch.compiler.is_compiling():
-        return "a graph for other programs holds operations of torch alone"
-    if transformed(given):
-        return "the kernel has a first gradient only, and takes one set of weights"
-    return None if native.library("peephole") else native.why("peephole")
-
-
-def transformed(given: Sequence[Tensor]) -> bool:
-    """Whether we are inside vmap, forward differentiation, or a gradient within a gradient."""
-    levels = torch._C._functorch.get_interpreter_stack()
-    if not levels:
-        return any(torch._C._functorch.is_batchedtensor(t) for t in given) or dual_level() >= 0
-    if len(levels) > 1 or levels[0].key() != torch._C._functorch.TransformType.Grad:
-        return True
-    # An outer gradient, not one of torch.func's, would want the second gradient of what leads here.
-    return any(innermost(t).requires_grad for t in given) or dual_level() >= 0
-
-
-def innermost(tensor: Tensor) -> Tensor:
-    """What torch.func has wrapped."""
-    while torch._C._functorch.is_functorch_wrapped_tensor(tensor):
-        tensor = torch._C._functorch.get_unwrapped(tensor)
-    return tensor
-
-
-def dual_level() -> int:
-    """-1 outside of forward differentiation."""
-    return int(torch.autograd.forward_ad._current_level)
+    return refusal("peephole", given, given[3:])
 
 
 # -- the two operations ------------------------------------------------------------------------------------------------
@@ -142,7 +107,7 @@ def forward_steps(
     (rows, steps, inputs), width = x.shape, h0.shape[1]
     numbers = (rows, steps, inputs, width, reverse, torch.get_num_threads())
     read = [t.contiguous() for t in (x, h0, c0, into, recurrent, bias, peepholes)]
-    kernel("forward", numbers, read, [y, h, c, gates if keep else None, cells if keep else None])
+    call("peephole", "forward", numbers, read, [y, h, c, gates if keep else None, cells if keep else None])
     return y.transpose(0, 1), h, c, gates, cells
 
 
@@ -190,7 +155,7 @@ def backward_steps(
     of_y = of_y if of_y.stride(2) == 1 else of_y.contiguous()
     numbers = (rows, steps, width, reverse, threads, of_y.stride(0), of_y.stride(1))
     read = [of_y, *(t.contiguous() for t in (of_h, of_c, gates, cells, c0, recurrent, peepholes))]
-    kernel("backward", numbers, read, [sums, of_h0, of_c0, over_rows])
+    call("peephole", "backward", numbers, read, [sums, of_h0, of_c0, over_rows])
     return sums, of_h0, of_c0, over_rows.sum(0)
 
 
@@ -216,14 +181,6 @@ def empty_gradients(gates: Tensor, of_h: Tensor) -> tuple[Tensor, Tensor, Tensor
         gates.new_empty(of_h.shape),
         gates.new_empty(7, of_h.shape[1]),
     )
-
-
-def kernel(name: str, numbers: Sequence[int], read: Sequence[Tensor], written: Sequence[Tensor | None]) -> None:
-    """Call `name` of the library in the dtype of what it reads."""
-    found = native.library("peephole")
-    if found is None:  # it was there when the graph that asks for it was made
-        raise RuntimeError(f"{native.why('peephole')}; make the graph again")
-    found.call(f"{name}_{SUFFIX[read[0].dtype]}", [int(n) for n in numbers], read, written)
 
 
 class Steps(torch.autograd.Function):
@@ -280,14 +237,6 @@ class Back(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *_: Tensor) -> Any:
         raise RuntimeError("the peephole kernel has a first gradient only; set ELBOROOM_NATIVE=off for a second one")
-
-
-def first_gradient() -> bool:
-    """Whether the gradient being taken is wanted as numbers alone: one gradient of torch.func, or no `create_graph`."""
-    levels = torch._C._functorch.get_interpreter_stack()
-    if levels:
-        return len(levels) == 1 and levels[0].key() == torch._C._functorch.TransformType.Grad
-    return not torch.is_grad_enabled()
 
 
 @register_flop_formula(torch.ops.elboroom.peephole_forward)

@@ -5,10 +5,10 @@ where there is no compiler, or anything else is amiss, it gives None, `why("peep
 its form in plain torch. `ELBOROOM_NATIVE=off` has the same effect. Nothing is needed for it when elboroom is installed.
 
 What was compiled is kept in `$XDG_CACHE_HOME/elboroom/native`, or `~/.cache/elboroom/native`, under a name made of the
-SHA-256 of source, compiler, flags and processor, and of the file itself: another compiler or processor gets its own
-file, and a damaged one is known and made again. The compiler writes under a temporary name, and the renaming is one
-operation: of two processes that compile at once, each finds a whole file. A folder that others may write to is not
-used.
+SHA-256 of source (with what it includes from its folder), compiler, flags and processor, and of the file itself:
+another compiler or processor gets its own file, and a damaged one is known and made again. The compiler writes under a
+temporary name, and the renaming is one operation: of two processes that compile at once, each finds a whole file. A
+folder that others may write to is not used.
 
 A kernel is a function `int name(const int64_t* numbers, const T* const* read, T* const* written)` that gives 0, or 1
 where memory is short.
@@ -95,7 +95,7 @@ def look(name: str, settings: tuple[str | None, ...]) -> Library | str:
 def load(source: Path) -> Library:
     """Find it in the cache, or compile it into there."""
     name, compiler = source.stem, find_compiler()
-    made_of = (source.read_text(encoding="utf-8"), version(compiler), repr((FLAGS, CHOICES)), processor())
+    made_of = (*texts(source), version(compiler), repr((FLAGS, CHOICES)), processor())
     key = hashlib.sha256("\0".join(made_of).encode()).hexdigest()[:16]
     folder = own_folder()
     for path in sorted(folder.glob(f"{name}-{key}-*.so")):
@@ -117,6 +117,13 @@ def load(source: Path) -> Library:
                 os.replace(place, path)
                 return Library(path, True, loaded)
     raise Unusable(f"{Path(compiler).name} made no library of it: {said}")
+
+
+def texts(source: Path) -> list[str]:
+    """Of the source, then of the headers beside it that it includes."""
+    text = source.read_text(encoding="utf-8")
+    headers = re.findall(r'^#include "(.+)"$', text, re.M)
+    return [text, *((source.parent / header).read_text(encoding="utf-8") for header in headers)]
 
 
 def find_compiler() -> str:
