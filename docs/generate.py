@@ -50,10 +50,18 @@ def measured(recipe: str, columns: list[str]) -> str:
         if mine and column in columns and row["value"] is not None:
             unit = f" {row['unit']}" if row["unit"] in ("s", "ms") else ""
             digits = 3 if row["unit"] in ("accuracy", "share of steps", "nats per example") else 2
-            ends = "" if row["low"] is None else f" ({row['low']:.{digits}g} to {row['high']:.{digits}g})"
-            lines.setdefault(name.removeprefix(f"{part}, "), {})[column] = f"{row['value']:.{digits}g}{unit}{ends}"
+            value, low, high = (
+                None if n is None else figure(n, digits) for n in (row["value"], row["low"], row["high"])
+            )
+            ends = "" if low is None else f" ({low} to {high})"
+            lines.setdefault(name.removeprefix(f"{part}, "), {})[column] = f"{value}{unit}{ends}"
     rows = [(name, *(found.get(column, "") for column in columns)) for name, found in lines.items()]
     return table(("", *columns), rows)
+
+
+def figure(value: float, digits: int) -> str:
+    """So many digits, without an exponent where a whole number says as much."""
+    return f"{value:,.0f}" if abs(value) >= 10**digits else f"{value:.{digits}g}"
 
 
 def model_list(entries: list[registry.Entry]) -> str:

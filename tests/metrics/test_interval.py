@@ -15,6 +15,7 @@ from elboroom.metrics.interval import (
     ratio_interval,
     share_interval,
 )
+from elboroom.metrics.paired import mean_difference
 
 
 def test_the_mean_of_many_gets_the_normal_interval():
@@ -98,6 +99,15 @@ def test_paired_differences_are_tighter_than_unpaired_ones():
     paired = difference_interval(a, b)
     assert paired.high < 0  # 0.05 is seen although each mean is known to 0.9 only
     assert paired.high - paired.low < (mean_interval(a).high - mean_interval(a).low) / 50
+
+
+def test_differences_that_all_point_one_way_may_still_lie_around_zero():
+    got = difference_interval([3.0, 0.1, 0.2], [0.0, 0.0, 0.0])
+    reach = stats.t.ppf(0.975, 2) * np.std([3.0, 0.1, 0.2], ddof=1) / np.sqrt(3)
+    assert (got.low, got.high) == pytest.approx((1.1 - reach, 1.1 + reach), abs=1e-12)
+    assert got.low < 0
+    weighed = mean_difference([3.0, 0.1, 0.2], [0.0, 0.0, 0.0], np.ones(3), np.ones(3))
+    assert weighed.low == pytest.approx(got.low, abs=1e-12)
 
 
 def test_shares_use_wilsons_interval():

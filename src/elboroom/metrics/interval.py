@@ -119,28 +119,28 @@ def finite(x: float) -> float | None:
     return float(x) if math.isfinite(x) else None
 
 
-def mean_interval(values: ArrayLike, *, seed: int = 0) -> Interval:
-    """The mean of `values` (n,) with its interval.
+def mean_interval(values: ArrayLike, *, seed: int = 0, signed: bool = False) -> Interval:
+    """The mean of `values` (n,) with its interval; `signed`: they may be negative, though none of these are.
 
     Normal where n is at least 100 and 25 times the squared skewness (Cochran 1977, section 2.15); else the
     studentised bootstrap; Student's t below 10 values; no interval for one value or where one is not finite.
     """
     x = np.asarray(values, dtype=np.float64).reshape(-1)
-    return ratio_interval(x, np.ones_like(x), seed=seed)
+    return ratio_interval(x, np.ones_like(x), seed=seed, signed=signed)
 
 
-def ratio_interval(totals: ArrayLike, counts: ArrayLike, *, seed: int = 0) -> Interval:
+def ratio_interval(totals: ArrayLike, counts: ArrayLike, *, seed: int = 0, signed: bool = False) -> Interval:
     """sum(totals) / sum(counts), both (n,): the mean per cell where examples have different numbers of cells.
 
     The standard error is that of the linearised ratio: the mean of (total - ratio * count) / mean count. Where no
-    total is negative the interval does not reach below 0.
+    total is negative the interval does not reach below 0, unless they are `signed`.
     """
     v = np.asarray(totals, dtype=np.float64).reshape(-1)
     c = np.asarray(counts, dtype=np.float64).reshape(-1)
     n = len(v)
     if n == 0 or c.sum() == 0:
         return Interval(math.nan, math.nan, math.nan, "nothing to measure")
-    least = 0.0 if v.min() >= 0 else -math.inf
+    least = 0.0 if v.min() >= 0 and not signed else -math.inf
     value = float(v.sum() / c.sum())
     if n == 1 or not math.isfinite(value):
         return Interval(value, math.nan, math.nan, "one example, no interval" if n == 1 else "not finite, no interval")
@@ -161,7 +161,7 @@ def ratio_interval(totals: ArrayLike, counts: ArrayLike, *, seed: int = 0) -> In
 
 def difference_interval(a: ArrayLike, b: ArrayLike, *, seed: int = 0) -> Interval:
     """mean(a - b) over the same items, in the same order: what separates two models, free of what the items share."""
-    return mean_interval(np.asarray(a, dtype=np.float64) - np.asarray(b, dtype=np.float64), seed=seed)
+    return mean_interval(np.asarray(a, dtype=np.float64) - np.asarray(b, dtype=np.float64), seed=seed, signed=True)
 
 
 def share_interval(hits: ArrayLike) -> Interval:

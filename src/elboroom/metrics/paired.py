@@ -43,11 +43,11 @@ def mean_difference(
     """mean(a) - mean(b), each (n,) over the same items and weighed; with `exp` the difference of exp of the means."""
     x, y, w, v = (np.asarray(each, dtype=np.float64).reshape(-1) for each in (a, b, a_weights, b_weights))
     if not exp and np.array_equal(w, v):
-        return ratio_interval((x - y) * w, w, seed=seed)
+        return ratio_interval((x - y) * w, w, seed=seed, signed=True)
     if not len(x):
         return Interval(math.nan, math.nan, math.nan, "nothing to measure")
     (first, mine), (second, other) = _linear(x, w, exp), _linear(y, v, exp)
-    found = mean_interval(first - second + mine - other, seed=seed)
+    found = mean_interval(first - second + mine - other, seed=seed, signed=True)
     return Interval(first - second, found.low, found.high, found.how)
 
 
