@@ -140,14 +140,19 @@ def load_all(folder: Path = RESULTS) -> list[dict[str, Any]]:
     return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
 
 
+def figure(value: float) -> str:
+    """Four digits, without an exponent where a whole number says as much."""
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
+
+
 def table(results: list[dict[str, Any]]) -> str:
     """The results as a Markdown table."""
     lines = ["| recipe | measure | value | goal | |", "|---|---|---|---|---|"]
     for result in results:
         for row in result["rows"]:
             verdict = {True: "met", False: "**missed**", None: ""}[row["met"]]
-            value = "not measured" if row["value"] is None else f"{row['value']:.4g} {row['unit']}".strip()
+            value = "not measured" if row["value"] is None else f"{figure(row['value'])} {row['unit']}".strip()
             if row["low"] is not None:
-                value += f" ({row['low']:.4g} to {row['high']:.4g})"
+                value += f" ({figure(row['low'])} to {figure(row['high'])})"
             lines.append(f"| {result['name']} | {row['measure']} | {value} | {row['goal']} | {verdict} |")
     return "\n".join(lines) + "\n"
