@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import register_flop_formula
 
-from .kernels import call, first_gradient, refusal
+from .kernels import Last, call, first_gradient, of_recurrent, refusal
 
 __all__ = ["gru_steps", "torch_because"]
 
@@ -174,37 +174,17 @@ class Steps(torch.autograd.Function):
         if not first_gradient():  # torch's, which has others
             again: Any = torch.func.vjp(lambda *inner: torch_steps(*inner, ctx.reverse), *given)  # type: ignore[call-arg]
             return (*again[1]((of_y, of_h)), None, None)
-        back: Any = Back.apply
-        sums, of_h0, over = back(of_y, of_h, gates, y, h0, recurrent, ctx.reverse)
+        back: Any = Last.apply
+        sums, of_h0, over = back("gru", backward_steps, of_y, of_h, gates, y, h0, recurrent, ctx.reverse)
         width, by_step = h0.shape[1], y.transpose(0, 1)
         of_inputs, of_states = sums[..., : 3 * width], sums[..., width:]  # of n, r, z, and of r, z, n
-        if ctx.reverse:
-            later, earlier, first = of_states[:-1], by_step[1:], of_states[-1]
-        else:
-            later, earlier, first = of_states[1:], by_step[:-1], of_states[0]
         of_inputs = of_inputs.flatten(0, 1)
         of_into = (of_inputs.t() @ x.transpose(0, 1).reshape(-1, x.shape[2])).roll(-width, 0)
-        across = later.flatten(0, 1).t() @ earlier.flatten(0, 1) + first.t() @ h0
+        across = of_recurrent(of_states, by_step, h0, ctx.reverse)
         of_x = None
         if ctx.needs_input_grad[0]:
             of_x = (of_inputs @ into.roll(width, 0)).unflatten(0, by_step.shape[:2]).transpose(0, 1)
         return of_x, of_h0, of_into, across, over[:3].roll(-1, 0).flatten(), over[1:].flatten(), None, None
-
-
-class Back(torch.autograd.Function):
-    """`backward_steps`, which has no gradient, and says so to whoever asks for one nevertheless."""
-
-    @staticmethod
-    def forward(*given: Any) -> Any:
-        return backward_steps(*given)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-        pass
-
-    @staticmethod
-    def backward(ctx: Any, *_: Tensor) -> Any:
-        raise RuntimeError("the gru kernel has a first gradient only; set ELBOROOM_NATIVE=off for a second one")
 
 
 @register_flop_formula(torch.ops.elboroom.gru_forward)

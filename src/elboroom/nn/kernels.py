@@ -8,13 +8,14 @@ programs) is for the form in torch. The kernels themselves: `native`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from . import native
 
-__all__ = ["call", "first_gradient", "refusal"]
+__all__ = ["Last", "call", "first_gradient", "of_recurrent", "refusal"]
 
 SUFFIX = {torch.float32: "float", torch.float64: "double"}
 
@@ -73,3 +74,33 @@ def call(
     if found is None:  # it was there when the graph that asks for it was made
         raise RuntimeError(f"{native.why(library)}; make the graph again")
     found.call(f"{name}_{SUFFIX[read[0].dtype]}", [int(n) for n in numbers], read, written)
+
+
+class Last(torch.autograd.Function):
+    """The way back of a kernel, `(library, operation, *given)`: it has no gradient, and says so to whoever asks."""
+
+    @staticmethod
+    def forward(library: str, operation: Any, *given: Any) -> Any:
+        return operation(*given)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        ctx.library = inputs[0]
+
+    @staticmethod
+    def backward(ctx: Any, *_: Tensor) -> Any:
+        raise RuntimeError(
+            f"the {ctx.library} kernel has a first gradient only; set ELBOROOM_NATIVE=off for a second one"
+        )
+
+
+def of_recurrent(sums: Tensor, states: Tensor, h0: Tensor, reverse: bool) -> Tensor:
+    """Gradient (k, H) of the recurrent matrix, one product over all steps.
+
+    `sums` (T, B, k): gradients of what it gave at each step; `states` (T, B, H): the state after each step; h0 (B, H).
+    """
+    if reverse:
+        later, earlier, first = sums[:-1], states[1:], sums[-1]
+    else:
+        later, earlier, first = sums[1:], states[:-1], sums[0]
+    return later.flatten(0, 1).t() @ earlier.flatten(0, 1) + first.t() @ h0

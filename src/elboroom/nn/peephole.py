@@ -28,7 +28,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.flop_counter import register_flop_formula
 
-from .kernels import call, first_gradient, refusal
+from .kernels import Last, call, first_gradient, of_recurrent, refusal
 
 __all__ = ["peephole_layer", "peephole_steps", "plain_because"]
 
@@ -210,33 +210,13 @@ class Steps(torch.autograd.Function):
             again: Any = torch.func.vjp(lambda *inner: plain_steps(*inner, ctx.reverse), *given)  # type: ignore[call-arg]
             return (*again[1]((of_y, of_h, of_c)), None, None)
         held = (gates, cells, c0, recurrent, peepholes)
-        back: Any = Back.apply
-        sums, of_h0, of_c0, over = back(of_y, of_h, of_c, *held, ctx.reverse)
+        back: Any = Last.apply
+        sums, of_h0, of_c0, over = back("peephole", backward_steps, of_y, of_h, of_c, *held, ctx.reverse)
         by_step, flat = y.transpose(0, 1), sums.flatten(0, 1)
-        if ctx.reverse:
-            later, earlier, first = sums[:-1], by_step[1:], sums[-1]
-        else:
-            later, earlier, first = sums[1:], by_step[:-1], sums[0]
         of_into = flat.t() @ x.transpose(0, 1).reshape(-1, x.shape[2])
-        across = later.flatten(0, 1).t() @ earlier.flatten(0, 1) + first.t() @ h0
+        across = of_recurrent(sums, by_step, h0, ctx.reverse)
         of_x = (sums @ into).transpose(0, 1) if ctx.needs_input_grad[0] else None
         return of_x, of_h0, of_c0, of_into, across, over[3:].flatten(), over[:3], None, None
-
-
-class Back(torch.autograd.Function):
-    """`backward_steps`, which has no gradient, and says so to whoever asks for one nevertheless."""
-
-    @staticmethod
-    def forward(*given: Any) -> Any:
-        return backward_steps(*given)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-        pass
-
-    @staticmethod
-    def backward(ctx: Any, *_: Tensor) -> Any:
-        raise RuntimeError("the peephole kernel has a first gradient only; set ELBOROOM_NATIVE=off for a second one")
 
 
 @register_flop_formula(torch.ops.elboroom.peephole_forward)
