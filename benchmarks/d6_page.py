@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.record import figure
 from elboroom.report.plots import Axis, Canvas, spread, tick_texts
 
 __all__ = ["DOCS", "MARKS", "PAGE", "figures", "measured", "write"]
@@ -36,11 +37,6 @@ def write(details: dict[str, Any], docs: Path) -> None:
 
 
 # -- figures -----------------------------------------------------------------------------------------------------------
-
-
-def short(value: float) -> str:
-    """Three digits, without an exponent for what is 1,000 or more."""
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 def figures(details: dict[str, Any]) -> dict[str, str]:
@@ -96,7 +92,7 @@ def lines(
             canvas.shape(*place, form, css)
         right, end = places[-1].tolist()
         canvas.line(right + 6, end, WIDTH - RIGHT + 14, height, "rule")
-        canvas.text(WIDTH - RIGHT + 18, height + 4, f"{net}, {short(series[net][-1][1])}", "tick")
+        canvas.text(WIDTH - RIGHT + 18, height + 4, f"{net}, {figure(series[net][-1][1], 3)}", "tick")
     as_file: Callable[[Canvas, str], str] = _house().as_file
     return as_file(canvas, f"{title}: {', '.join(there)}")
 
@@ -127,7 +123,7 @@ def measured(details: dict[str, Any]) -> str:
             ("weights", *(f"{e['parameters']:,}" for e in language.values())),
             ("bits a byte (95 %)", *(ends(e["bits_per_byte"]) for e in language.values())),
             ("steps taken", *(f"{e['steps']:,}" for e in language.values())),
-            ("seconds an epoch", *(short(e["epoch_s"]) for e in language.values())),
+            ("seconds an epoch", *(figure(e["epoch_s"], 3) for e in language.values())),
             ("characters written a second", *(f"{e['tokens_a_second']:,.4g}" for e in language.values())),
         ]),
         "Differences over the same blocks of the text, in bits a byte:\n",
@@ -166,7 +162,7 @@ def lengths(found: dict[str, list[dict[str, Any]]]) -> str:
     head = ("characters a window", *(f"{net}, s" for net in found), *(f"{net}, MiB" for net in found))
     rows = []
     for row in zip(*found.values(), strict=True):
-        times, sizes = ([short(one[key]) for one in row] for key in ("seconds", "step_mib"))
+        times, sizes = ([figure(one[key], 3) for one in row] for key in ("seconds", "step_mib"))
         rows.append((f"{row[0]['tokens']:,}", *times, *sizes))
     return table(head, rows)
 

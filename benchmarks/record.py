@@ -18,7 +18,19 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Result", "Row", "as_json", "holds", "load_all", "machine", "median_of_ratios", "table", "today", "versions"]
+__all__ = [
+    "Result",
+    "Row",
+    "as_json",
+    "figure",
+    "holds",
+    "load_all",
+    "machine",
+    "median_of_ratios",
+    "table",
+    "today",
+    "versions",
+]
 
 RESULTS = Path(__file__).parent / "results"
 HOLDS = {"<=": operator.le, "<": operator.lt, ">=": operator.ge, ">": operator.gt}
@@ -140,9 +152,9 @@ def load_all(folder: Path = RESULTS) -> list[dict[str, Any]]:
     return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
 
 
-def figure(value: float) -> str:
-    """Four digits, without an exponent where a whole number says as much."""
-    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
+def figure(value: float, digits: int = 4) -> str:
+    """So many digits, without an exponent where a whole number says as much."""
+    return f"{value:,.0f}" if 10**digits <= abs(value) < 1e9 else f"{value:.{digits}g}"
 
 
 def table(results: list[dict[str, Any]]) -> str:
