@@ -143,10 +143,11 @@ class Browser:
         for kind in ("mousePressed", "mouseReleased"):
             self._call("Input.dispatchMouseEvent", type=kind, x=found[0], y=found[1], button="left", clickCount=1)
 
-    def press(self, key: str) -> None:
+    def press(self, key: str, *, shift: bool = False) -> None:
         named = key in KEYS
         given: dict[str, Any] = {"key": key, "windowsVirtualKeyCode": KEYS.get(key, ord(key[0].upper()))}
         given |= {"code": key if named and key != " " else "Space" if key == " " else f"Key{key.upper()}"}
+        given |= {"modifiers": 8} if shift else {}
         text = {"Enter": "\r"}.get(key, "" if named and key != " " else key)
         self._call("Input.dispatchKeyEvent", type="keyDown", **given, **({"text": text} if text else {}))
         self._call("Input.dispatchKeyEvent", type="keyUp", **given)
@@ -165,6 +166,12 @@ class Browser:
         root = self._call("DOM.getDocument")["root"]["nodeId"]
         node = self._call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
         self._call("DOM.setFileInputFiles", nodeId=node, files=[str(p) for p in paths])
+
+    def drop(self, x: int, y: int, *paths: Path) -> None:
+        """Let go of files over a place of the page."""
+        data = {"items": [], "files": [str(p) for p in paths], "dragOperationsMask": 1}
+        for kind in ("dragEnter", "dragOver", "drop"):
+            self._call("Input.dispatchDragEvent", type=kind, x=x, y=y, data=data)
 
     def size(self, width: int, height: int) -> None:
         self._call(

@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks import __main__ as command  # noqa: E402
 from benchmarks import environments, floors, images, record, rounds  # noqa: E402
 
-QUICK = {"p17_start", "p16_engine_loop"}  # the others go the same two ways
+QUICK = {"p17_start"}  # the others go the same way, most with workers in processes of their own
 
 
 @pytest.mark.parametrize(

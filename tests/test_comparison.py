@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from elboroom.comparison import Picked, compare, table
+from elboroom.comparison_words import judged
 from elboroom.core.errors import InputError
 from elboroom.data.reading import Reading
 from elboroom.data.source import read
@@ -69,7 +70,8 @@ def test_models_without_a_likelihood_say_so_and_are_compared_by_what_they_have(r
     by_key = {m["key"]: m for m in found["measures"]}
     assert by_key["elbo_nats"]["said"] == "only long can answer"
     missing = by_key["elbo_nats"]["cells"][1]
-    assert (missing["value"], missing["why"]) == (None, "autoencoder has no such measure here")
+    assert (missing["value"], missing["lacks"]) == (None, "has no likelihood")
+    assert missing["why"].startswith("autoencoder has no likelihood; ") and missing["why"].endswith(" have one")
     assert by_key["reconstruction_mse"]["differences"][0]["n"] == 180
 
 
@@ -95,6 +97,29 @@ def test_new_data_can_be_given_and_seen_data_are_remarked(runs):
     assert (found["data"]["split"], found["data"]["n"]) == ("all", 180)
     seen = compare([runs["short"], runs["long"]], "digits")
     assert any("was trained on" in note for note in seen["notes"])
+    assert [run["favoured"] for run in seen["runs"]] == [True, True]
+    assert {measure["best"] for measure in seen["measures"]} == {None}, "none is bold that saw the answers"
+
+
+def test_a_run_that_saw_the_data_is_left_out_of_what_is_best():
+    ends = {"n": 9, "low": -2.0, "value": -1.0, "high": -0.5}
+    differences = [{"a": "a", "b": "b", **ends, "verdict": "b is better"}]
+    differences += [{"a": x, "b": "seen", **ends, "verdict": "seen is better"} for x in ("a", "b")]
+    names = ["a", "b", "seen"]
+    assert judged(names, 3, differences, 1)[0] == "seen"
+    best, said = judged(names, 3, differences, 1, {"seen"})
+    assert best == "b" and said == "b is better by 1 ± 1; seen left out: trained on these data"
+    assert judged(["b", "seen"], 2, differences[2:], 1, {"seen"})[0] is None
+
+
+def test_it_says_what_it_does_and_a_refusal_begins_with_the_run_it_is_about(runs, tmp_path):
+    told: list[str] = []
+    compare([runs["short"], runs["long"]], progress=told.append)
+    assert told[0] == "reading the data of 2 runs"
+    assert told[2] == "2 of 2: measuring long on 180 rows" and len(told) == 4
+    (tmp_path / "text.txt").write_text("no picture")
+    with pytest.raises(InputError, match=rf"^{runs['short'].path}: "):
+        compare([runs["short"], runs["long"]], tmp_path / "text.txt")
 
 
 def test_the_answer_is_plain_json_and_repeats(runs):

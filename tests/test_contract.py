@@ -66,14 +66,21 @@ def small(kind: str) -> Dataset:
 
 
 CASES = [(name, kind) for name in registry.names() for kind in registry.entry(name).kinds]
+DEEP = {"biggan", "sagan"}
+"""Nets of so many operations that their trace takes long; tests of these models trace a smaller one."""
 every_case = pytest.mark.parametrize(("name", "kind"), CASES)
 every_model = pytest.mark.parametrize("name", registry.names())
+
+
+def slim(name: str) -> dict[str, Any]:
+    """Settings that change nothing but how wide the nets are."""
+    return {"width": 8} if any(field.name == "width" for field in registry.entry(name).fields) else {}
 
 
 def made(name: str, dataset: Dataset, seed: int = 1) -> Model:
     model = registry.load(name)
     seed_draws(seed)
-    return model(build(model.Config, checked(registry.entry(name), {}), name), dataset.spec)
+    return model(build(model.Config, checked(registry.entry(name), slim(name)), name), dataset.spec)
 
 
 def batch_of(dataset: Dataset, n: int = 4) -> Batch:
@@ -99,7 +106,10 @@ def test_what_the_source_says_of_a_model_is_what_the_class_is(name: str) -> None
     assert (entry.kinds, entry.epochs, entry.presets) == (model.kinds, model.epochs, model.presets)
 
 
-@every_case
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [pytest.param(*case, marks=pytest.mark.slow if case[0] in DEEP else ()) for case in CASES],
+)
 def test_every_phase_can_be_traced_so_it_never_reads_from_the_device(name: str, kind: str) -> None:
     dataset = small(kind)
     model = made(name, dataset)
@@ -194,7 +204,7 @@ def test_a_run_from_python_is_measured_reported_and_loaded_again(name: str, kind
 
     x, reading = raw(kind)
     with few_drawn():
-        run = fit(name, x, run=tmp_path / "run", reading=reading, steps=3, threads=1, seed=2)
+        run = fit(name, x, run=tmp_path / "run", reading=reading, settings=slim(name), steps=3, threads=1, seed=2)
     assert run.meta["state"] == "done"
     for made_file in ("weights.safetensors", "metrics.json", "card.md", "report.html", "history.jsonl"):
         assert (run.path / made_file).stat().st_size > 0

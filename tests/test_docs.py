@@ -24,8 +24,12 @@ PAGES = [ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)(?:#[^)]*)?\)")
 
-SLOW = {"CONTRIBUTING", "classify-sequences", "disentanglement", "find-anomalies", "imbalance", "sharing", "sweep"}
-"""Pages of 8 s and more; what they call is called by quicker tests of the verbs, the measures and the exports."""
+SLOW = {
+    "CONTRIBUTING", "biggan", "classify-sequences", "disentanglement", "find-anomalies", "generate-text",
+    "imbalance", "long-runs", "look-at-attention", "look-inside-a-cell", "pitfalls-of-recurrent-nets", "sagan",
+    "sample-quality", "serve", "sharing", "sweep", "when-peepholes-help",
+}  # fmt: skip
+"""Pages of 4 s and more; what they call is called by quicker tests of the verbs, the measures and the exports."""
 
 
 def blocks(page: Path) -> list[tuple[str, str, str]]:

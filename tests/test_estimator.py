@@ -63,7 +63,9 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pa
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("model", TABLE_MODELS)
+@pytest.mark.parametrize(
+    "model", [pytest.param(m, marks=[] if m in ("vae", "imputer") else pytest.mark.slow) for m in TABLE_MODELS]
+)
 def test_scikit_learns_battery_is_passed_but_for_what_is_listed(model: str) -> None:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Estimator Estimator does not inherit")

@@ -7,7 +7,7 @@ be told than two intervals side by side would show. Where 0 is inside, the answe
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +20,7 @@ from elboroom.comparison_codes import compared_codes, objectives
 from elboroom.comparison_measures import MEASURES, SEED, Side, measured
 from elboroom.comparison_quality import compared_quality
 from elboroom.comparison_words import table
-from elboroom.core.abilities import ABILITIES
-from elboroom.core.errors import InputError
+from elboroom.core.errors import ElboroomError, InputError
 from elboroom.data.rows import Rows
 from elboroom.data.text import TextTransform
 from elboroom.data.windows import Windows
@@ -67,18 +66,27 @@ class Picked(Rows):
         return Picked(self.rows.to(device), self.where.cpu().numpy())
 
 
-def compare(runs: Sequence[Run], data: Any = None, *, samples: int = 0) -> dict[str, Any]:
+def _silent(message: str) -> None:
+    """Nobody listens."""
+
+
+def compare(
+    runs: Sequence[Run], data: Any = None, *, samples: int = 0, progress: Callable[[str], None] = _silent
+) -> dict[str, Any]:
     """Measure every run on `data`, or on the held-out items that they share, and set the differences side by side.
 
     Plain JSON types: data, runs, measures (cells, references, differences, what can be said), objectives, costs,
-    settings, notes.
-    Raises InputError where the runs have no held-out item in common.
+    settings, notes. `progress` is told in words what is being done.
+    Raises InputError where the runs have no held-out item in common, or where one's data cannot be read: it then
+    begins with the folder of that run.
     """
     if len(runs) < 2:
         raise InputError("compare needs two runs or more; usage: elboroom compare RUN RUN ...")
+    progress(f"reading the data of {len(runs)} runs")
     sides, about = _sides(runs, data)
     seen: list[tuple[Any, ...]] = []
-    for side in sides:
+    for number, side in enumerate(sides, 1):
+        progress(f"{number} of {len(sides)}: measuring {side.name} on {about['n']:,} {about['unit']}")
         parts = {about["split"]: side.rows, "train": side.dataset.parts.get("train")}
         side.dataset = replace(side.dataset, parts={key: rows for key, rows in parts.items() if rows is not None})
         side.found = evaluate(
@@ -93,6 +101,7 @@ def compare(runs: Sequence[Run], data: Any = None, *, samples: int = 0) -> dict[
             baselines=side.space() not in seen,
         )
         seen.append(side.space())
+    progress("setting the runs side by side")
     return {
         "data": about,
         "runs": [_about(side) for side in sides],
@@ -114,24 +123,40 @@ def _sides(runs: Sequence[Run], data: Any) -> tuple[list[Side], dict[str, Any]]:
     if data is not None:
         sides = []
         for name, run in zip(names, runs, strict=True):
-            dataset = run.read(data)
-            sides.append(Side(name, run, dataset, dataset.parts["all"]))
+            dataset = _of(run, lambda run: run.read(data))
+            sides.append(Side(name, run, dataset, dataset.parts["all"], favoured=_is_seen(dataset, run)))
         first = sides[0].dataset
         return sides, {"name": first.name, "fingerprint": first.fingerprint, "split": "all", **_counted(sides[0])}
-    datasets = [run.dataset() for run in runs]
+    datasets = [_of(run, lambda run: run.dataset()) for run in runs]
     if len({_identity(dataset) for dataset in datasets}) > 1:
         told = ", ".join(f"{name}: {dataset.name}" for name, dataset in zip(names, datasets, strict=True))
         raise InputError(f"these runs were made from different data ({told}); give data for all of them with --data")
     parts = [held_out(dataset) for dataset in datasets]
     if "train" in parts:
-        name = names[parts.index("train")]
-        raise InputError(f"{name} kept no rows from training; give data that no run was trained on with --data")
+        path = runs[parts.index("train")].path
+        raise InputError(f"{path}: kept no rows from training; give data that no run was trained on with --data")
     part = parts[0] if len(set(parts)) == 1 else "test"
     held = _held(datasets, parts)
     datasets = _narrowed(datasets, parts, part)
     sides = [Side(*four) for four in zip(names, runs, datasets, held, strict=True)]
     first = datasets[0]
     return sides, {"name": first.name, "fingerprint": first.fingerprint, "split": part, **_counted(sides[0])}
+
+
+def _of(run: Run, reading: Callable[[Run], Dataset]) -> Dataset:
+    """What is read for one run; a refusal begins with its folder."""
+    try:
+        return reading(run)
+    except ElboroomError as error:
+        raise type(error)(f"{run.path}: {error}") from error
+
+
+def _is_seen(dataset: Dataset, run: Run) -> bool:
+    """Whether these are the data that the run was trained on."""
+    saved = run.meta["data"]
+    if dataset.spec.kind == "text":
+        return bool(dataset.text["bytes"] == (saved.get("text") or {}).get("bytes"))
+    return bool(dataset.fingerprint == saved["fingerprint"])
 
 
 def _identity(dataset: Dataset) -> Any:
@@ -235,7 +260,8 @@ def _about(side: Side) -> dict[str, Any]:
         "path": str(side.run.path),
         "model": side.run.name,
         "scale": side.scale,
-        "abilities": [ability.__name__ for ability in ABILITIES if isinstance(side.run.model, ability)],
+        "abilities": side.abilities,
+        "favoured": side.favoured,
         "state": meta["state"],
         "seed": meta["runtime"]["seed"],
         "command": meta["command"],
@@ -285,11 +311,10 @@ def _notes(sides: list[Side], about: dict[str, Any]) -> list[str]:
     partly = [s.name for s in sides if s.found and not s.found.details.get("text", {}).get("whole", True)]
     if partly:
         notes.append(f"{', '.join(partly)}: of each block of the text a piece that its size left time for.")
-    trained = [
-        s.name for s in sides if about["split"] == "all" and s.run.meta["data"]["fingerprint"] == about["fingerprint"]
-    ]
+    trained = [side.name for side in sides if side.favoured]
     if trained:
-        notes.append(f"{', '.join(trained)}: these data hold the rows the run was trained on, so it is favoured.")
+        who = ", ".join(trained)
+        notes.append(f"{who}: these data hold the rows the run was trained on, so it is favoured and never bold.")
     unfinished = [f"{s.name} ({s.run.meta['state']})" for s in sides if s.run.meta["state"] != "done"]
     if unfinished:
         notes.append(f"Not finished: {', '.join(unfinished)}.")

@@ -13,9 +13,9 @@ import math
 from itertools import combinations
 from typing import Any
 
-from elboroom.comparison_measures import Side
+from elboroom.comparison_measures import Side, absent, favoured
 from elboroom.comparison_quality import square_and_add
-from elboroom.comparison_words import best_of, said, verdict
+from elboroom.comparison_words import judged, verdict
 from elboroom.metrics.interval import Interval, finite
 
 __all__ = ["compared_codes", "objectives"]
@@ -66,16 +66,16 @@ def _row(key: str, sides: list[Side], like: list[Side], law: str) -> dict[str, A
     names = list(found)
     n = min(_found(side)["n"] for side in like)
     differences = [{**_difference(a, b, found[a], found[b]), "n": n} for a, b in combinations(names, 2)]
-    best = best_of(names, differences, -1)
+    best, told = judged(names, len(sides), differences, -1, favoured(sides))
     return {
         "key": key,
         "unit": f"{unit}, against {law}",
         "better": "less",
-        "cells": [_cell(side, entry, found.get(side.name), law) for side in sides],
+        "cells": [_cell(side, key, found.get(side.name), law) for side in sides],
         "references": [{"name": "equal laws", "value": 0.5}] if key == "code_auc" else [],
         "differences": differences,
         "best": best,
-        "said": said(names, len(sides), differences, best, -1),
+        "said": told,
     }
 
 
@@ -84,15 +84,18 @@ def _interval(entry: dict[str, Any]) -> Interval:
     return Interval(value, low, high)
 
 
-def _cell(side: Side, entry: str, found: Interval | None, law: str) -> dict[str, Any]:
+def _cell(side: Side, key: str, found: Interval | None, law: str) -> dict[str, Any]:
     """With the p value of equal laws, where the measure has one."""
     if found is not None:
+        entry = ROWS[key][0]
         ends = {end: _found(side)[entry][end] for end in ("value", "low", "high")}
         p = {"p": _found(side)[entry]["p"]} if "p" in _found(side)[entry] else {}
         return {"run": side.name, **ends, "n": _found(side)["n"], "why": "", **p}
     other = _found(side).get("law")
-    why = f"its codes follow {other}, not {law}" if other else f"{side.run.name} has no such measure here"
-    return {"run": side.name, "value": None, "low": None, "high": None, "n": 0, "why": why}
+    nothing = absent(side, key)
+    if other:
+        nothing |= {"why": f"its codes follow {other}, not {law}", "lacks": ""}
+    return nothing
 
 
 def _difference(a: str, b: str, mine: Interval, other: Interval) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elboroom.comparison_words import best_of, said, verdict
+from elboroom.comparison_words import judged, lacking, verdict
+from elboroom.core.abilities import ABILITIES
 from elboroom.data.rows import Rows
 from elboroom.evaluate import Evaluation
 from elboroom.metrics.classification import balanced_accuracy, confusion, macro_f1
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from elboroom.data.source import Dataset
     from elboroom.run import Run
 
-__all__ = ["MEASURES", "SEED", "Kind", "Side", "measured"]
+__all__ = ["MEASURES", "SEED", "Kind", "Side", "absent", "favoured", "measured"]
 
 Array = NDArray[Any]
 OF_ALL = "standard deviations of all rows as read"
@@ -117,6 +118,13 @@ class Side:
     dataset: Dataset
     rows: Rows
     found: Evaluation | None = None
+    favoured: bool = False
+    """It was trained on the data that all are measured on."""
+
+    @property
+    def abilities(self) -> list[str]:
+        """Their names."""
+        return [ability.__name__ for ability in ABILITIES if isinstance(self.run.model, ability)]
 
     @property
     def scale(self) -> str:
@@ -172,15 +180,15 @@ def measured(key: str, sides: list[Side]) -> dict[str, Any] | None:
     agreed = [[side.agreement(what) for what in same] for side in able]
     reference = max(agreed, key=agreed.count)
     like = [side for side, found in zip(able, agreed, strict=True) if found == reference]
-    cells = [_cell(side, kind, source) if side in like else _absent(side) for side in sides]
+    cells = [_cell(side, kind, source) if side in like else absent(side, key) for side in sides]
     for side, found in zip(able, agreed, strict=True):
         if side not in like:
             what = next(w for w, a, b in zip(same, found, reference, strict=True) if a != b)
-            cells[sides.index(side)]["why"] = side.otherwise(what)
+            cells[sides.index(side)] |= {"why": side.otherwise(what), "lacks": ""}
     metrics = [side.found.metrics[key] for side in like if side.found]
     differences = [_difference(a, b, kind, source) for a, b in combinations(like, 2)]
     names = [side.name for side in like]
-    best = best_of(names, differences, kind.better)
+    best, told = judged(names, len(sides), differences, kind.better, favoured(sides))
     as_read = source == kind.as_read
     return {
         "key": key,
@@ -190,7 +198,7 @@ def measured(key: str, sides: list[Side]) -> dict[str, Any] | None:
         "references": [] if as_read else _references(metrics),
         "differences": differences,
         "best": best,
-        "said": said(names, len(sides), differences, best, kind.better),
+        "said": told,
     }
 
 
@@ -217,9 +225,16 @@ def _cell(side: Side, kind: Kind, source: str) -> dict[str, Any]:
     return {"run": side.name, **_ends(_interval(side, kind, source)), "n": n, "why": ""}
 
 
-def _absent(side: Side) -> dict[str, Any]:
+def absent(side: Side, key: str) -> dict[str, Any]:
+    """The cell of a run without the measure: "why"; "lacks" is what its model cannot, if that is it."""
+    lacks, why = lacking(side.run.name, side.abilities, key)
     nothing = {"run": side.name, "value": None, "low": None, "high": None, "n": 0}
-    return {**nothing, "why": f"{side.run.name} has no such measure here"}
+    return {**nothing, "why": why or f"{side.run.name} has no such measure here", "lacks": lacks}
+
+
+def favoured(sides: list[Side]) -> set[str]:
+    """Names of the runs that were trained on what all are measured on."""
+    return {side.name for side in sides if side.favoured}
 
 
 def _ends(interval: Interval) -> dict[str, float | None]:

@@ -11,8 +11,8 @@ import math
 from itertools import combinations
 from typing import Any
 
-from elboroom.comparison_measures import Side
-from elboroom.comparison_words import best_of, said, verdict
+from elboroom.comparison_measures import Side, absent, favoured
+from elboroom.comparison_words import judged, verdict
 from elboroom.metrics.interval import Interval, finite
 
 __all__ = ["BETTER", "compared_quality", "square_and_add"]
@@ -57,7 +57,7 @@ def _row(key: str, sides: list[Side]) -> dict[str, Any] | None:
     differences = [_difference(a.name, b.name, found[a.name], found[b.name], better) for a, b in combinations(like, 2)]
     for difference in differences:
         difference["n"] = reference[1]
-    best = best_of([side.name for side in like], differences, better)
+    best, told = judged([side.name for side in like], len(sides), differences, better, favoured(sides))
     first = _metrics(like[0])[key]
     return {
         "key": key,
@@ -67,7 +67,7 @@ def _row(key: str, sides: list[Side]) -> dict[str, Any] | None:
         "references": next((m["references"] for side in like if (m := _metrics(side)[key]).get("references")), []),
         "differences": differences,
         "best": best,
-        "said": said([side.name for side in like], len(sides), differences, best, better),
+        "said": told,
     }
 
 
@@ -95,9 +95,10 @@ def _interval(side: Side, key: str) -> Interval:
 def _cell(side: Side, key: str, found: Interval | None, able: bool) -> dict[str, Any]:
     if found is not None:
         return {"run": side.name, **_ends(found), "n": _metrics(side)[key]["n"], "why": ""}
-    why = "measured by other features, or on another number of examples" if able else f"{side.run.name} has no such"
-    nothing = {"run": side.name, "value": None, "low": None, "high": None, "n": 0}
-    return {**nothing, "why": why if able else f"{why} measure here"}
+    nothing = absent(side, key)
+    if able:
+        nothing |= {"why": "measured by other features, or on another number of examples", "lacks": ""}
+    return nothing
 
 
 def _difference(a: str, b: str, mine: Interval, other: Interval, better: int) -> dict[str, Any]:

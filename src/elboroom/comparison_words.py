@@ -2,12 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
+from elboroom.core import registry
 from elboroom.metrics.interval import Interval
 
-__all__ = ["best_of", "said", "table", "verdict"]
+__all__ = ["best_of", "judged", "lacking", "said", "table", "verdict"]
+
+WITHOUT = {
+    "Encodes": "cannot encode",
+    "Decodes": "cannot decode",
+    "Bounds": "has no likelihood",
+    "Samples": "cannot sample",
+    "Continues": "cannot write",
+    "Classifies": "cannot name classes",
+    "Forecasts": "cannot forecast",
+}
+"""What is said of a model without an ability."""
+NEEDED: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("bits_per_dim", "elbo_nats", "log_likelihood_nats", "distortion_nats"), ("Bounds",)),
+    "rate_nats": ("Encodes", "Bounds"),
+    **dict.fromkeys(("bits_per_byte", "loss_nats_per_token", "perplexity", "token_accuracy"), ("Continues",)),
+    **dict.fromkeys(("reconstruction_bce", "reconstruction_mse", "psnr_db"), ("Encodes", "Decodes")),
+    **dict.fromkeys(("accuracy", "balanced_accuracy", "macro_f1", "log_loss_nats"), ("Classifies",)),
+    **dict.fromkeys(("mae_horizon", "coverage_90"), ("Forecasts",)),
+    **dict.fromkeys(("trustworthiness", "neighbour_accuracy", "code_mmd", "code_gap", "code_auc"), ("Encodes",)),
+    **dict.fromkeys(
+        ("frechet_distance", "kernel_distance", "precision", "recall", "density", "coverage"), ("Samples",)
+    ),
+    **dict.fromkeys(
+        ("modes_found", "mode_kl", "high_quality_share", "class_accuracy", "memorised_share"), ("Samples",)
+    ),
+}
+"""By measure the abilities without which a model has none; what is not listed here, several abilities can give."""
+NAMED = 4
+"""Models that are named as able to."""
 
 
 def verdict(a: str, b: str, difference: Interval, better: int) -> str:
@@ -29,6 +59,37 @@ def best_of(names: list[str], differences: list[dict[str, Any]], better: int) ->
         if all(d["verdict"] == f"{name} is better" for d in mine):
             return name
     return None
+
+
+def judged(
+    names: list[str], runs: int, differences: list[dict[str, Any]], better: int, favoured: Collection[str] = ()
+) -> tuple[str | None, str]:
+    """(the best run, what can be said) of the runs `names`, out of so many.
+
+    Those that are `favoured` were trained on these data: where two others remain, only these are judged.
+    """
+    fair = [name for name in names if name not in favoured]
+    if len(fair) == len(names):
+        best = best_of(names, differences, better)
+        return best, said(names, runs, differences, best, better)
+    if len(fair) < 2:
+        return None, said(names, runs, differences, None, better)
+    left = [d for d in differences if d["a"] in fair and d["b"] in fair]
+    best = best_of(fair, left, better)
+    apart = [name for name in names if name in favoured]
+    return best, f"{said(fair, runs, left, best, better)}; {_and(apart)} left out: trained on these data"
+
+
+def lacking(model: str, abilities: Collection[str], key: str) -> tuple[str, str]:
+    """(short, whole) where a model lacks what a measure needs: "cannot encode"; ("", "") where it does not."""
+    for ability in NEEDED.get(key, ()):
+        if ability not in abilities:
+            able = registry.able(ability)
+            more = len(able) - NAMED
+            others = f"{', '.join(able[:NAMED])} and {more} others" if more > 1 else ", ".join(able) or "no model"
+            verb = "have one" if ability == "Bounds" else "can"
+            return WITHOUT[ability], f"{model} {WITHOUT[ability]}; {others} {verb}"
+    return "", ""
 
 
 def said(names: list[str], runs: int, differences: list[dict[str, Any]], best: str | None, better: int) -> str:
@@ -82,7 +143,7 @@ def _spent(value: float | None, unit: str) -> str:
 
 def _written(cell: dict[str, Any]) -> str:
     if cell["value"] is None:
-        return "none"
+        return cell.get("lacks") or "none"
     if cell["low"] is None:
         return f"{cell['value']:.5g}"
     reach = max(cell["high"] - cell["value"], cell["value"] - cell["low"])

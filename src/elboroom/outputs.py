@@ -24,7 +24,7 @@ from elboroom.core.spec import Column
 if TYPE_CHECKING:
     from elboroom.sheets import Sheet
 
-__all__ = ["Result", "check", "check_page", "frame", "per_example", "write", "write_bytes"]
+__all__ = ["Result", "check", "check_page", "disarmed", "frame", "per_example", "write", "write_bytes"]
 
 Cells = Sequence[Any] | np.ndarray
 
@@ -165,7 +165,7 @@ def _write_csv(place: Path, result: Result, delimiter: str = ",") -> None:
     columns = frame(result)
     with place.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file, delimiter=delimiter, lineterminator="\n")
-        rows.writerow([_safe(name) for name in columns])
+        rows.writerow([disarmed(name) for name in columns])
         rows.writerows(zip(*[_texts(values) for values in columns.values()], strict=True))
 
 
@@ -322,10 +322,10 @@ def _texts(values: Cells) -> list[str]:
         texts = values.astype(np.str_).tolist()  # the shortest digits that give the same float back
         known = np.isfinite(values).tolist()
         return [t.removesuffix(".0") if k else "" for t, k in zip(texts, known, strict=True)]
-    return [str(v) if isinstance(v, int | np.integer) else _safe(str(v)) for v in values]
+    return [str(v) if isinstance(v, int | np.integer) else disarmed(str(v)) for v in values]
 
 
-def _safe(text: str) -> str:
+def disarmed(text: str) -> str:
     """Text that a spreadsheet would run as a formula gets a quote in front; a number stays one."""
     if not text.startswith(("=", "+", "-", "@", "\t", "\r")):
         return text

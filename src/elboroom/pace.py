@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from elboroom.plan import Runtime
     from elboroom.training import Training
 
-__all__ = ["foreseen", "is_round", "looks", "operations", "steps_in"]
+__all__ = ["foreseen", "is_round", "looks", "operations", "steps_in", "whole_seconds"]
 
 LOOKS = 20
 """Looks a run of a model of texts or series has; epochs of the one may be long, of the other a step."""
@@ -94,15 +94,26 @@ def steps_in(seconds: float, training: Training, since: float) -> tuple[int, str
     left = seconds - (time.monotonic() - since) - ending_s
     steps = max(1, int(left / step_s))
     for _ in range(3):
-        rhythm = looks(training, steps)
-        every = rhythm.get("look_every", training.stream.steps_per_epoch)
-        rows = sum(min(rhythm.get("look_rows", 0) or len(part), len(part)) for part in training.held_out.values())
-        steps = max(1, int(left / (step_s + rows * row_s / every)))
+        steps = max(1, int(left / (step_s + _looked_at(training, steps) * row_s)))
     why = (
         f"a trial took {step_s * 1e3:.3g} ms a step; looks at held-out data and the end of the run, "
         f"about {ending_s:.0f} s, are taken off"
     )
     return steps, why
+
+
+def whole_seconds(training: Training, steps: int, step_s: float) -> float:
+    """From the first step to the report, looks at held-out data included, where a step takes `step_s`."""
+    row_s = _look_seconds(training)
+    seconds = steps * (step_s + _looked_at(training, steps) * row_s)
+    return seconds + _ending_seconds(training, row_s, seconds)
+
+
+def _looked_at(training: Training, steps: int) -> float:
+    """Held-out rows that looks read, per step of training."""
+    rhythm = looks(training, steps)
+    rows = sum(min(rhythm.get("look_rows", 0) or len(part), len(part)) for part in training.held_out.values())
+    return rows / rhythm.get("look_every", training.stream.steps_per_epoch)
 
 
 def _look_seconds(training: Training) -> float:

@@ -289,6 +289,7 @@ def test_the_death_of_the_holder_frees_the_lock(tmp_path: Path, exit_code: Exit)
         pass
 
 
+@pytest.mark.slow
 def test_of_fifty_processes_at_once_exactly_one_gets_the_lock(tmp_path: Path) -> None:
     made(tmp_path / "run")
     start_read, start_write = os.pipe()

@@ -14,6 +14,7 @@ from elboroom.baselines.ridge import ALPHAS, Ridge
 from elboroom.baselines.rocket import MiniRocket, RocketClassifier, _dilations
 
 
+@pytest.mark.slow
 def test_shares_are_those_of_plain_loops_over_kernels_steps_and_thresholds() -> None:
     rng = np.random.default_rng(0)
     lengths = np.array([30, 12, 7, 21])

@@ -356,6 +356,7 @@ def test_a_process_ends_with_the_code_and_one_line(words: list[str], code: int) 
     assert done.stdout == "" and done.stderr.count("\n") == 1 and done.stderr.startswith("elboroom: ")
 
 
+@pytest.mark.slow
 def test_without_a_terminal_a_fit_prints_no_control_characters(tmp_path: Path) -> None:
     done = _process("fit", "vae", "digits", *SMALL, "--run", str(tmp_path / "run"), "--json")
     assert done.returncode == 0, done.stderr

@@ -240,6 +240,7 @@ def test_control_characters_of_a_text_are_shown_and_not_sent() -> None:
     assert _shown("a\x1b[31mé\t\n\x07\r 🤗") == "a\\x1b[31mé\t\n\\x07\\r 🤗"
 
 
+@pytest.mark.slow
 def test_the_real_program_writes_to_a_pipe_and_ends_quietly_when_the_reader_leaves(run: Path, folder: Path) -> None:
     words = [sys.executable, "-m", "elboroom", "generate", str(run), "--prompt", "the", "--stream", "--tokens", "20000"]
     environment = {**os.environ, "ELBOROOM_MODELS": str(folder), "OMP_NUM_THREADS": "1"}

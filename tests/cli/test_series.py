@@ -155,6 +155,7 @@ def test_minutes_leave_room_for_judging_a_large_file(tmp_path: Path) -> None:
     assert series._since("machine", 1) == STARTED
 
 
+@pytest.mark.slow
 def test_an_interrupt_leaves_nothing_behind(table: Path, tmp_path: Path) -> None:
     words = ["detect", str(table), "--out", str(tmp_path / "out"), "--minutes", "5", *map(str, QUICK)]
     with subprocess.Popen(

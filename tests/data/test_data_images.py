@@ -312,6 +312,7 @@ def test_parquet_pictures_are_read_with_their_labels(tmp_path):
         assert all_x(data)[3, 0].tolist() == np.asarray(picture(3)).tolist()
 
 
+@pytest.mark.slow
 def test_clothing_photographs_are_read_from_their_zip(real_data):
     data = read(real_data / "clothing64" / "clothing64_train.zip")
     assert data.spec.shape == (3, 64, 64)

@@ -130,6 +130,7 @@ def learnt(environment):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_same_text_gives_the_same_merges_in_any_process_with_any_number_of_threads():
     one = learnt({"PYTHONHASHSEED": "1", "RAYON_NUM_THREADS": "1"})
     assert one == learnt({"PYTHONHASHSEED": "2", "RAYON_NUM_THREADS": "3"})

@@ -131,6 +131,7 @@ def test_compiled_members_equal_their_lone_runs_to_rounding(name: str) -> None:
     walks_alike(name, read("digits", Reading(), seed=0), *DIGITS[name], bound=2e-4, compiled=True)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("in_double")
 def test_members_that_name_sequences_equal_their_lone_runs() -> None:
     rng = torch.Generator().manual_seed(0)

@@ -70,6 +70,7 @@ def test_weights_are_written_a_row_each_in_the_order_of_the_input(unequal: Imbal
     assert table["weight"] == pytest.approx(unequal.weights)
 
 
+@pytest.mark.slow
 def test_permuted_labels_give_the_same_bytes() -> None:
     x, label = bent([120, 60])
     other = np.random.default_rng(1).permutation(label)
@@ -85,6 +86,7 @@ def test_a_balanced_set_keeps_0_in_its_interval() -> None:
     assert found["ratio"]["low"] == 1.0
 
 
+@pytest.mark.slow
 def test_one_gaussian_is_not_answered() -> None:
     found = elbo.diagnose_imbalance(bent([300])[0], seeds=1)
     assert not found["identifiable"]

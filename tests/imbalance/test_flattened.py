@@ -31,6 +31,7 @@ def three() -> dict[str, tuple[Representation, Diagnosis]]:
     return {name: (one, diagnose_rows([one])) for name, one in found.items()}
 
 
+@pytest.mark.slow
 def test_the_code_is_standard_normal_whatever_the_shares(three: dict[str, tuple[Representation, Diagnosis]]) -> None:
     for one, _ in three.values():
         for column in one.codes.T:

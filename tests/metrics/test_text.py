@@ -57,6 +57,7 @@ def test_tokens_without_bytes_count_for_the_loss_and_for_the_code_length_of_thei
     assert found.nats.sum() == pytest.approx(4000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phi", [0.0, 0.9])
 def test_the_interval_of_blocks_covers_the_mean_of_an_autoregressive_series_where_that_of_tokens_does_not(
     phi: float,

@@ -26,6 +26,7 @@ def test_the_loss_asks_for_the_clean_rows_from_the_noisy_ones() -> None:
     assert not torch.equal(noisy.x, batch.x)
 
 
+@pytest.mark.slow
 def test_a_linear_denoiser_learns_the_wiener_filter() -> None:
     """x = a s with s ~ N(0, 1), noise of variance v: E[x given x~] = a a' x~ / (a'a + v)."""
     torch.manual_seed(0)

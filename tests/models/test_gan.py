@@ -69,6 +69,7 @@ def test_what_cannot_be_made_is_refused_with_what_to_do() -> None:
         made(dataclasses.replace(PLANE, columns=names))
 
 
+@pytest.mark.slow
 def test_it_learns_where_two_points_lie_and_how_often_each_comes() -> None:
     rng = np.random.default_rng(0)
     left = rng.random(4000) < 0.5

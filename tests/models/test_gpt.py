@@ -115,6 +115,7 @@ def test_reading_on_equals_reading_at_once_far_past_the_context(family: str, att
         assert memory is not None and memory.lengths.tolist() == [61]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_two_thousand_tokens_at_context_64(family: str) -> None:
     model, tokens = made(context=64, family=family, layers=1), text(2000)

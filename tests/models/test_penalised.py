@@ -131,6 +131,7 @@ def test_clipped_weights_stay_within_their_bound_and_the_generators_are_free() -
     assert max(float(v.abs().max()) for k, v in state_.items() if k.startswith("model.generator.")) > 0.02
 
 
+@pytest.mark.slow
 def test_the_wasserstein_estimate_is_the_distance_of_two_segments_and_jensen_shannons_is_not() -> None:
     from benchmarks.b3_segments import jensen_shannon, wasserstein_estimate
 

@@ -72,6 +72,7 @@ def test_samples_follow_the_prior() -> None:
     assert chi_square < 70  # 35 degrees of freedom: the 99.96 % point
 
 
+@pytest.mark.slow
 def test_the_codes_stand_still_while_their_law_is_fitted(tmp_path: Any) -> None:
     run = fit(
         "vqvae", "digits", scale="levels:16", steps=200, codes=16, code_width=4, places=4, width=32, prior_layers=1,

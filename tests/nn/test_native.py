@@ -138,6 +138,7 @@ print(json.dumps([library.compiled, library.path.name]))
 """
 
 
+@pytest.mark.slow
 def test_two_processes_that_compile_at_once_both_get_a_whole_library(source: Path, tmp_path: Path) -> None:
     slow = {**os.environ, "CXX": compiler(tmp_path, "sleep 0.7")}
     flags = [str(tmp_path / name) for name in ("a", "b")]

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from elboroom.core.errors import InputError, Unable
 from elboroom.fitting import fit
 from elboroom.metrics.likelihood import gaussian_rate
+from elboroom.play import colours, positions
 from elboroom.play.answers import Player
 from elboroom.play.codes import ASKS
-from elboroom.play.pens import fitted
+from elboroom.play.pens import commonest, fitted
 from elboroom.run import Run
 
 QUICK: dict[str, Any] = {"steps": 60, "threads": 1}
@@ -65,9 +66,9 @@ def text(pixels: NDArray[Any]) -> str:
     return base64.b64encode(pixels.astype(np.uint8).tobytes()).decode()
 
 
-def mapped(player: Player, dimensions: int = 2) -> tuple[Any, NDArray[Any], NDArray[Any], Any]:
+def mapped(player: Player, dimensions: int = 2, position: str = "auto") -> tuple[Any, NDArray[Any], NDArray[Any], Any]:
     """The start, positions in units of the code, item numbers, the end."""
-    start, *pieces, end = asked(player, "map", dimensions=dimensions)
+    start, *pieces, end = asked(player, "map", dimensions=dimensions, position=position)
     at = [
         np.array(p["low"]) + array(p["positions"]) / 65535 * (np.array(p["high"]) - np.array(p["low"]))
         for p in (one["points"] for one in pieces)
@@ -88,14 +89,72 @@ def test_a_map_of_a_code_of_two_numbers_is_the_code_and_leaves_no_item_out(flat:
 
 def test_a_map_of_a_wider_code_is_its_principal_axes_and_says_what_they_explain(wide: Player) -> None:
     start, at, item, end = mapped(wide, 3)
-    z = wide.run.encode(wide.run.meta["data"]["source"]).z.astype(np.float64)
+    z = wide.run.encode(wide.run.meta["data"]["source"]).z.astype(np.float64)[item[: start["fitted"]]]
     values = np.linalg.svd(z - z.mean(0), compute_uv=False) ** 2
-    assert start["method"] == "pca" and start["dimensions"] == 3
+    assert (start["method"], start["dimensions"], start["fitted"]) == ("pca", 3, 1024)
     np.testing.assert_allclose(start["explained"], values[:3] / values.sum(), rtol=1e-3)
-    assert np.abs(np.corrcoef(at.T) - np.eye(3)).max() < 0.02
+    assert np.abs(np.corrcoef(at[:1024].T) - np.eye(3)).max() < 0.02
     trust = end["trust"]
     assert 0.5 < trust["low"] <= trust["value"] <= trust["high"] <= 1 and trust["n"] == 1000
     assert mapped(wide, 2)[3]["trust"]["value"] < trust["value"], "a third axis can only help on such codes"
+
+
+def test_a_wide_code_can_be_shown_by_its_two_widest_numbers(wide: Player) -> None:
+    start, at, item, end = mapped(wide, position="codes")
+    z = wide.run.encode(wide.run.meta["data"]["source"]).z[item]
+    widest = sorted(np.argsort(-z[:1024].std(0))[:2].tolist())
+    assert (start["method"], start["axes"], start["methods"]) == ("codes", widest, ["codes", "pca", "tsne"])
+    np.testing.assert_allclose(at, z[:, widest], atol=2 * float(np.ptp(z)) / 65535)
+    assert end["beside"]["method"] == "pca" and 0.5 < end["trust"]["value"] < 1
+
+
+def test_t_sne_is_fitted_beside_the_other_asks_kept_and_trusted_beside_pca(
+    wide: Player, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(positions, "EMBEDDED", 200)
+    asked(wide, "ready")
+    assert asked(wide, "embed")["state"] == "running" and mapped(wide, position="tsne")[0]["method"] == "pca"
+    wide.held["codes/tsne/2"].wait()
+    told = asked(wide, "embed")
+    assert (told["state"], told["step"], told["n"]) == ("done", told["of"], 200)
+    start, at, item, end = mapped(wide, position="tsne")
+    assert (start["method"], start["fitted"], start["around"], start["narrow"]) == ("tsne", 200, 5, 6)
+    assert 0.9 < end["trust"]["value"] < 1 and end["beside"] == {"method": "pca", **mapped(wide)[3]["trust"]}
+    assert mapped(wide)[3]["beside"] == {"method": "tsne", **end["trust"]}
+    z = wide.run.encode(wide.run.meta["data"]["source"]).z.astype(np.float64)[item]
+    near = np.argsort(np.square(z[:200] - z[1500]).sum(1))[:5]
+    np.testing.assert_allclose(at[1500], at[near].mean(0), atol=np.ptp(at) / 20000)
+
+
+def test_a_t_sne_that_is_given_up_is_gone_and_a_narrow_code_needs_none(wide: Player, flat: Player) -> None:
+    asked(wide, "embed", dimensions=3)
+    process = wide.held["codes/tsne/3"]._child
+    assert asked(wide, "embed", dimensions=3, stop=True) == {"state": "none"}
+    assert process.returncode == -9 and "codes/tsne/3" not in wide.held
+    with pytest.raises(Unable, match="codes of 2 numbers are drawn as they are"):
+        asked(flat, "embed")
+
+
+def test_clusters_are_those_of_k_means_the_largest_first(wide: Player) -> None:
+    from sklearn.cluster import KMeans
+
+    found = asked(wide, "colour", by="cluster", clusters=4)
+    values, item = array(found["values"]), mapped(wide)[2]
+    z = wide.run.encode(wide.run.meta["data"]["source"]).z[item]
+    assert found["names"] == [f"cluster {i}" for i in (1, 2, 3, 4)] and found["fitted"] == 1797
+    assert (np.diff(np.bincount(values)) <= 0).all()
+    spread = sum(np.square(z[values == k] - z[values == k].mean(0)).sum() for k in range(4))
+    assert spread == pytest.approx(KMeans(4, n_init=4, random_state=0).fit(z).inertia_, rel=0.02)
+
+
+def test_columns_beyond_those_listed_are_found_by_what_is_in_their_names(
+    table: Player, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert asked(table, "columns", like="LO") == {"names": ["flow", "load"], "n": 2}
+    assert mapped(table)[0]["columns"] == 0
+    monkeypatch.setattr(colours, "NAMES", 2)
+    start = mapped(table)[0]
+    assert start["columns"] == 3 and "stage" not in start["colours"]
 
 
 def test_colours_are_bytes_between_two_quantiles_and_categories_keep_their_names(flat: Player, table: Player) -> None:
@@ -151,6 +210,13 @@ def test_a_drawing_equal_to_an_item_is_that_item_and_noise_is_unlike_the_data(fl
             asked(flat, "drawn", pixels=pixels)
 
 
+def test_the_ground_of_a_drawing_is_the_commonest_colour_of_the_edges(flat: Player) -> None:
+    assert asked(flat, "paper") == {"ground": [0]}
+    known = np.full((3, 4, 4, 3), (240, 250, 230), np.uint8)
+    known[:, 1:3, 1:3], known[0, 0] = 0, (9, 9, 9)
+    assert commonest(known).tolist() == [240, 250, 230] and commonest(known[..., 0]).tolist() == [240]
+
+
 def test_a_foreign_picture_is_turned_round_scaled_and_centred_as_the_data_are() -> None:
     rng = np.random.default_rng(0)
     known = np.zeros((50, 28, 28), np.uint8)
@@ -201,6 +267,7 @@ def test_the_run_s_own_process_tells_the_map_in_parts(flat: Player) -> None:
         assert "ready" in json.loads(worker.stdout.readline())
         worker.stdin.write(json.dumps({"id": 1, "ask": "codes/map", "with": {}}) + "\n")
         worker.stdin.flush()
-        told = [json.loads(worker.stdout.readline()) for _ in range(4)]
+        told = [json.loads(worker.stdout.readline()) for _ in range(5)]
         worker.stdin.close()
-    assert [next(iter(line["part"])) for line in told[:3]] == ["start", "points", "end"] and told[3]["end"]
+    assert [next(iter(line["part"])) for line in told[:4]] == ["start", "points", "points", "end"]
+    assert told[4]["end"]

@@ -161,6 +161,18 @@ def test_between_two_items_stands_the_mixture_of_their_pixels(plane: Player) -> 
         ask(plane, "between", a=3, b=99_999)
 
 
+def test_a_picture_is_an_end_as_the_item_is_whose_pixels_it_has(plane: Player, noise: Player) -> None:
+    known = ask(plane, "between", a=3, b=100, steps=3)
+    pixels = base64.b64encode(array(known["fade"])[0].tobytes()).decode()
+    found = ask(plane, "between", a=5, b=100, steps=3, picture_a=pixels)
+    assert np.allclose(found["z"], known["z"], atol=0.02) and found["ends"][0] == {"picture": True}
+    assert np.abs(array(found["fade"]).astype(int) - array(known["fade"]).astype(int)).max() <= 1
+    with pytest.raises(InputError, match="3 bytes came; 8 x 8 x 1"):
+        ask(plane, "between", a=5, b=100, picture_b="AAAA")
+    with pytest.raises(Unable, match="encodes no picture"):
+        ask(noise, "between", a=5, b=6, picture_b=pixels)
+
+
 # ---- draws ----------------------------------------------------------------------------------------------------------
 
 

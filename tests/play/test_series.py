@@ -44,7 +44,6 @@ def judged(player: Player, path: Path | None = None) -> dict[str, Any]:
     """The last part of judging, after parts that say what is done."""
     *before, last = ASKS["series/judge"](player, {"path": str(path)} if path else {})
     assert before
-    assert [part["done"] for part in before] == sorted(part["done"] for part in before)
     found: dict[str, Any] = last["judged"]
     return found
 
@@ -69,6 +68,38 @@ def test_new_rows_have_the_events_and_blame_of_detect(player: Player, dropped: P
     there = ~np.isnan(one.shares)
     np.testing.assert_allclose(shares[there] / 250, one.shares[there], atol=0.5 / 250 + 1e-9)
     assert (shares[~there] == 255).all()
+
+
+def test_reading_is_told_piece_by_piece_and_can_be_left_between_two(player: Player, dropped: Path) -> None:
+    path = write_pump(dropped.with_name("long.csv"), 5000, [(3000, 1)], seed=2)
+    parts = list(ASKS["series/judge"](player, {"path": str(path)}))
+    assert [part["rows"] for part in parts if part.get("doing") == "judging"] == [0, 2048, 4096, 5000]
+    kinds = [part.get("doing") or next(iter(part)) for part in parts]
+    read, first = kinds.index("read"), kinds.index("judging")
+    assert read < first, "how a file was read is told before it is judged"
+    assert kinds[-2:] == ["looking for events and shifts of the level", "judged"]
+    assert parts[read]["read"].items() <= parts[-1]["judged"].items()
+    score = numbers(parts[-1]["judged"]["series"][0]["score"])
+    np.testing.assert_array_equal(score, player.run.detect(path).judged[0].score)
+    other = write_pump(dropped.with_name("left.csv"), 5000, seed=4)
+    reading = ASKS["series/judge"](player, {"path": str(other)})
+    while next(reading).get("rows") != 2048:
+        pass
+    reading.close()
+    assert not any("left" in kept.data.name for kept in player.held["series/kept"].values())
+
+
+def test_what_was_judged_is_not_judged_again(player: Player, dropped: Path) -> None:
+    for path in (dropped, None):
+        before = judged(player, path)
+        parts = list(ASKS["series/judge"](player, {"path": str(path)} if path else {}))
+        assert "judging" not in [part.get("doing") for part in parts]
+        assert parts[-1]["judged"] == before
+    lines = dropped.read_text(encoding="utf-8").splitlines()
+    changed = dropped.with_name("changed.csv")
+    changed.write_text("\n".join([*lines[:300], *lines[301:]]) + "\n", encoding="utf-8")
+    parts = list(ASKS["series/judge"](player, {"path": str(changed)}))
+    assert "judging" in [part.get("doing") for part in parts]
 
 
 def test_each_rate_of_the_ladder_has_the_threshold_of_detect(player: Player, dropped: Path) -> None:

@@ -310,6 +310,17 @@ def test_the_process_of_a_page_writes_the_same_text_and_stops_when_told(letters:
     assert all("token" in line["part"] for line in rest) and len(rest) < 10_000
 
 
+def test_a_page_is_told_the_bounds_by_which_a_setting_is_refused(letters: Player) -> None:
+    limits = asked(letters, "about")["limits"]
+    assert limits["top_p"] == {"whole": False, "for": "mass kept, above 0 and at most 1", "above": 0, "most": 1}
+    assert (limits["tokens"]["whole"], limits["tokens"]["least"], limits["tokens"]["most"]) == (True, 1, 16_384)
+    for name, bound in limits.items():
+        over = bound["most"] * 2
+        for wrong in (over, bound["above"] if "above" in bound else bound["least"] - 1):
+            with pytest.raises(InputError, match=f"^{name}: "):
+                asked(letters, "generate", prompt="the", **{name: wrong})
+
+
 def test_a_text_can_be_left_in_the_middle(letters: Player) -> None:
     parts = asked(letters, "generate", prompt="the", tokens=16_384)
     assert "start" in next(parts) and "token" in next(parts)

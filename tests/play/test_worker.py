@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import signal
@@ -12,12 +13,14 @@ from typing import Any
 import pytest
 
 from elboroom.core.errors import InputError
+from elboroom.data.reading import Reading
 from elboroom.fitting import fit
 from elboroom.play.answers import Json, Player, checked, packed
 from elboroom.play.images import Place
 from elboroom.play.worker import MODULES, Worker, asks
 from elboroom.studio.players import Players
 from elboroom.web.answers import Refusal
+from text_toys import TRAIN, few_drawn
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +112,71 @@ def test_fields_are_checked_by_name_and_arrays_come_as_little_endian_bytes() -> 
     with pytest.raises(InputError, match=r"^seed: "):
         checked(Place, {"z": [0.0], "seed": -1})
     assert packed([[1, 2]]) == {"dtype": "int64", "shape": [1, 2], "bytes": "AQAAAAAAAAACAAAAAAAAAA=="}
+
+
+@pytest.fixture(scope="module")
+def teller(tmp_path_factory: pytest.TempPathFactory) -> Player:
+    """A transformer on letters that sees 16 of them."""
+    path = tmp_path_factory.mktemp("play") / "prose.txt"
+    path.write_text(TRAIN, encoding="utf-8")
+    settings = {"layers": 1, "heads": 2, "width": 16}
+    with few_drawn():
+        run = fit("gpt", str(path), run=path.parent / "run", reading=Reading(window=16), settings=settings, steps=2)
+    return Player(run)
+
+
+def test_short_asks_are_answered_between_two_parts_of_a_text_and_change_nothing_of_it(teller: Player) -> None:
+    """Laws, attention and maps of other tokens, asked for before every token."""
+    alone: list[Json] = []
+    worker = Worker(teller, alone.append)
+    text = {"prompt": "the cat", "tokens": 40, "seed": 5}
+    worker.take(asked(0, "words/generate", given=text))
+    worker.work()
+    told: list[Json] = []
+
+    def write(line: Json) -> None:
+        told.append(line)
+        if line["id"] == 0 and "part" in line:
+            n = len(told)
+            worker.take(asked(n, "words/law", given={"ids": [1, 2, 3] * 9, "taken": 2}, latest="law"))
+            worker.take(asked(n + 1, "words/attention", given={"ids": [4, 2, 3] * 9, "at": [20]}))
+            worker.take(asked(n + 2, "words/maps", given={"ids": [1, 2, 9], "at": 3}))
+            worker.take(asked(n + 3, "words/about", latest="wrong", given={"x": n}))
+
+    worker = Worker(teller, write)
+    worker.take(asked(0, "words/generate", given=text))
+    worker.work()
+    of_text = [line for line in told if line["id"] == 0]
+    for line in (alone[-2], of_text[-2]):
+        del line["part"]["done"]["seconds"]
+    assert of_text == alone
+    places = [i for i, line in enumerate(told) if line["id"] == 0]
+    for first, then in itertools.pairwise(places[:-1]):  # three answers and one refusal before the next token
+        between = told[first + 1 : then]
+        assert [next(k for k in ("answer", "error") if k in line) for line in between] == ["answer"] * 3 + ["error"]
+
+
+def test_a_text_that_waits_for_another_says_so_first_and_can_be_given_up(teller: Player) -> None:
+    told: list[Json] = []
+
+    def write(line: Json) -> None:
+        told.append(line)
+        if len(told) == 3:
+            for id in (2, 3):
+                worker.take(asked(id, "words/generate", given={"prompt": "a", "tokens": 2}))
+            worker.take(json.dumps({"id": 3, "cancel": True}))
+
+    worker = Worker(teller, write)
+    worker.take(asked(1, "words/generate", given={"prompt": "the", "tokens": 9}))
+    worker.work()
+    worker.work()
+    assert told[3:6] == [
+        {"id": 2, "part": {"waits": "words/generate"}},
+        {"id": 3, "part": {"waits": "words/generate"}},
+        {"id": 3, "dropped": True},
+    ]
+    assert [line["id"] for line in told[6:]] == [1] * (12 - 3) + [2] * 5
+    assert told[-1] == {"id": 2, "end": True}
 
 
 # ---- processes ----------------------------------------------------------------------------------------------------

@@ -104,11 +104,47 @@ def test_what_cannot_be_told_apart_is_called_so() -> None:
     assert "cannot be told apart" in row(compare_html(comparison(NAMES[:2])), "Squared error a value")
 
 
-def test_runs_keep_their_shape_over_the_page_and_more_than_six_lose_the_marks() -> None:
+def test_runs_keep_their_shape_over_the_page_and_more_than_eight_lose_the_marks() -> None:
     text = compare_html(comparison(NAMES))
     assert text.count('class="slot"') == 3 and "<circle" in row(text, "ELBO")
+    eight = row(compare_html(comparison([f"vae-{i}" for i in range(8)])), "Squared error a value")
+    shapes = {re.sub(r"[\d.]+", "", one) for one in re.findall(r'<path class="c\d fill" d="([^"]+)"', eight)}
+    assert len(shapes) == 7 and eight.count('class="c1 fill"') == 1, "the first is a circle, the others differ"
     many = compare_html(comparison([f"vae-{i}" for i in range(9)]))
-    assert '<svg class="mark"' not in many and "vae-8" in many
+    assert '<svg class="mark"' not in many and "vae-8" in many and "9 runs: a table without marks" in many
+
+
+def test_a_run_brings_its_slot_and_can_be_opened_where_it_has_an_id() -> None:
+    plain = compare_html(comparison(NAMES))
+    assert "data-open" not in plain.split("</style>")[1]
+    table = comparison(NAMES)
+    for run, slot, id in zip(table["runs"], (7, 2, 7), ("a0", "b1", "c2"), strict=True):
+        run |= {"slot": slot, "id": id}
+    text = compare_html(table)
+    found = row(text, "Squared error a value")
+    assert re.findall(r'class="(c\d) fill"', found) == ["c7", "c2", "c1"], "a slot is given once"
+    assert re.findall(r'data-open="(\w+)"', found) == ["a0", "b1", "c2"]
+    assert text.count('<button type="button" class="csv" data-open=') == 3 and "{ open: " in text
+
+
+def test_a_run_that_was_trained_on_these_data_is_marked_at_its_head() -> None:
+    table = comparison(NAMES)
+    table["runs"][1]["favoured"] = True
+    assert compare_html(table).split("<tbody>")[0].count("trained on these data") == 1
+
+
+def test_the_cell_of_a_model_that_cannot_names_what_it_lacks() -> None:
+    table = comparison(NAMES)
+    table["measures"][0]["cells"][2] |= {"lacks": "has no likelihood", "why": "plain has no likelihood; others have"}
+    found = row(compare_html(table), "ELBO")
+    assert ">has no likelihood</td>" in found and ">none<" not in found and "plain has no likelihood; others" in found
+
+
+def test_curves_of_runs_that_log_one_term_stand_on_one_x(vae_run: Path) -> None:
+    text = compare_html(comparison(NAMES, vae_run)).split('id="curves"')[1].split("</section>")[0]
+    assert [text.count(f"line mean c{i}") > 0 for i in (1, 2, 3, 4)] == [True, True, True, False]
+    assert 'download="bits_per_dim.csv"' in text and "vae-2 falls from" in text and "less is better" in text
+    assert 'id="curves"' not in compare_html(comparison(NAMES))
 
 
 def test_settings_that_differ_come_first_and_the_others_on_request() -> None:

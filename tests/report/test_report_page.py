@@ -22,6 +22,7 @@ import pytest
 
 import elboroom.report as report
 from elboroom.core.errors import InputError
+from elboroom.report import assembly
 from elboroom.report.contents import read_run
 from elboroom.report.verdict import compared, verdict
 from pages import EVIL, Page, assert_loads_nothing
@@ -387,3 +388,16 @@ def test_numbers_from_a_history_with_one_row_or_two_make_a_page(vae_run: Path) -
     (vae_run / "history.jsonl").write_text("\n".join(map(json.dumps, constant)) + "\n")
     Page(report.build(vae_run))
     assert math.isclose(read_run(vae_run).history.values["train/loss_nats"].mean(), 3.0)
+
+
+def test_a_part_that_cannot_be_drawn_is_one_sentence_and_the_report_is_whole(
+    vae_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def all_measures(contents: object) -> None:
+        raise ZeroDivisionError("no <b>examples</b>")
+
+    monkeypatch.setattr(assembly, "SECTIONS", [*assembly.SECTIONS[:-1], all_measures])
+    with pytest.warns(UserWarning, match="All measures: ZeroDivisionError"):
+        html = assembly.report_html(vae_run)
+    assert "This part could not be drawn: ZeroDivisionError: no &lt;b&gt;examples&lt;/b&gt;." in html
+    assert 'id="training"' in html and 'id="repeat"' in html

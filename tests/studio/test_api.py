@@ -150,6 +150,43 @@ def test_a_pasted_command_fills_the_form(studio: Server) -> None:
     assert not wrong["ok"] and "did you mean '--latent'" in wrong["errors"][""]
 
 
+def test_what_a_training_would_cost_is_told_by_a_trial_that_leaves_nothing(studio: Server) -> None:
+    before = sorted(p.name for p in studio.folder.iterdir())
+    form = {"model": "vae", "data": {"set": "digits"}, "options": {"epochs": "7", "batch-size": "100", "threads": "1"}}
+    found = studio.post("/api/estimate", form)
+    assert found["steps"] == 7 * 14 and found["threads"] == 1
+    assert 0 < 98 * found["step_s"][0] * 0.85 <= found["seconds"][0] < found["seconds"][1]
+    assert 1 << 27 < found["memory_bytes"] < found["free_bytes"]
+    assert sorted(p.name for p in studio.folder.iterdir()) == before
+    status, said = studio.ask("POST", "/api/estimate", {**form, "model": "gpt", "options": {}})
+    assert status == 400 and said["error"]["message"].startswith("gpt takes text, digits was read as images")
+
+
+def test_two_starts_of_the_same_have_names_of_their_own(studio: Server) -> None:
+    form = {"model": "gpt", "data": {"set": "digits"}, "options": {}}  # a start that comes to nothing
+    jobs = [studio.post("/api/start", {**form, "key": f"own-name-{i}"}) for i in (1, 2)]
+    assert [job["run"] for job in jobs] == ["gpt-digits-1", "gpt-digits-2"]
+    for job in jobs:
+        studio.until(job["run"], "failed")
+        studio.post(f"/api/runs/{job['id']}/forget", {})
+
+
+def test_the_names_of_a_large_folder_are_taken(studio: Server) -> None:
+    listed = [{"name": f"class-{i % 10}/a-picture-with-a-long-name-{i:06}.png", "size": 100} for i in range(20_000)]
+    begun = studio.post("/api/uploads", {"name": "many", "files": listed})
+    assert len(begun["missing"]) == 20_000
+    status, said = studio.ask("POST", "/api/check", {"model": "vae", "options": {}, "more": "x" * (2 << 20)})
+    assert status == 413 and "1,048,576" in said["error"]["message"]
+
+
+def test_a_wide_table_is_named_whole(studio: Server) -> None:
+    names = [f"c{i}" for i in range(61)]
+    text = "\n".join([",".join(names), *(",".join(str(i * j % 17) for j in range(61)) for i in range(40))])
+    id = studio.upload("wide.csv", {"wide.csv": text.encode()})
+    columns = studio.post("/api/readings", {"data": {"upload": id}, "options": {"kind": "table"}})["columns"]
+    assert [c["name"] for c in columns] == names and columns[0]["missing"] == 0 and columns[60]["missing"] is None
+
+
 def test_an_upload_is_kept_whole_under_clean_names_and_found_again(studio: Server) -> None:
     files = {"../../cats/1.png": b"one", "cats\\2.png": b"two!", ".hidden/3.png": b"three"}
     id = studio.upload("../pets", files)

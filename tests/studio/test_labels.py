@@ -52,6 +52,16 @@ def test_names_with_commas_quotes_and_lines_come_back_whole(tmp_path: Path) -> N
     assert Labels(tmp_path).of("a1")[0]["series"] == name
 
 
+def test_a_name_that_a_spreadsheet_would_run_stands_behind_a_quote_and_comes_back_whole(tmp_path: Path) -> None:
+    labels, names = Labels(tmp_path), ["=1+1", "@now", "'=1+1", "'tis", "-3", "+cmd|x"]
+    for i, name in enumerate(names):
+        labels.mark("a1", said(10 * i, 10 * i + 5, series=name, data="=file.csv"))
+    cells = [(row["data"], row["series"]) for row in csv.DictReader(io.StringIO(labels.table("a1")))]
+    assert cells == [("'=file.csv", shown) for shown in ("'=1+1", "'@now", "''=1+1", "''tis", "-3", "'+cmd|x")]
+    assert [(one["data"], one["series"]) for one in labels.of("a1")] == [("=file.csv", name) for name in names]
+    assert len(labels.mark("a1", said(0, 5, series="=1+1", none=False))) == len(names) - 1
+
+
 def test_rows_that_are_none_and_a_damaged_file_are_refused(tmp_path: Path) -> None:
     labels = Labels(tmp_path)
     with pytest.raises(InputError, match="hold no row"):

@@ -130,12 +130,32 @@ def test_two_ticked_runs_are_compared(page: Browser, studio: Server, tmp_path: P
         page.click(f"input[aria-label='tick {name}']")
     page.see("same data")
     page.click(".foot button", "Compare")
-    page.wait("document.querySelector('iframe.page')")
-    page.see("elboroom compare")
+    page.wait("document.querySelector('iframe.page')", 300)
+    page.see("elboroom compare runs/vae-digits-1 runs/vae-digits-2")
+    page.see("Curves on one x")
     time.sleep(2)
     shot(page, "compare", tmp_path)
-    html = page.run("fetch(document.querySelector('iframe').src).then((r) => r.text())")
+    html = page.run("fetch(document.querySelector('a[download]').href).then((r) => r.text())")
     assert "vae-digits-1" in html and "vae-digits-2" in html
+    source, here, wide, high = page.run("""(() => { const f = document.querySelector('iframe')
+        return [f.src, location.href, f.clientWidth, f.clientHeight] })()""")
+    name = "document.querySelector('button[data-open]').getBoundingClientRect()"
+    page.size(wide, high)
+    page.open(source)  # alone it is laid out as in the frame
+    page.wait("document.readyState === 'complete' && document.querySelector('button[data-open]')")
+    x, y = page.run(f"(r => [r.x + r.width / 2, r.y + r.height / 2])({name})")
+    page.size(1344, 896)
+    page.open(here)
+    page.wait("document.querySelector('iframe.page')")
+    left, top = page.run("""(() => { const f = document.querySelector('iframe'); f.scrollIntoView()
+        return [f.getBoundingClientRect().x + 1, f.getBoundingClientRect().y + 1] })()""")
+    for _ in range(30):  # until the frame is there
+        time.sleep(1)
+        for kind in ("mousePressed", "mouseReleased"):
+            page._call("Input.dispatchMouseEvent", type=kind, x=left + x, y=top + y, button="left", clickCount=1)
+        if page.run("location.pathname") != "/compare":
+            break
+    page.wait(f"location.pathname === '/runs/{studio.run('vae-digits-1')['id']}'")
 
 
 @pytest.mark.slow
@@ -179,13 +199,26 @@ def test_a_dropped_table_becomes_a_finished_run(page: Browser, studio: Server, t
     page.see("1 cell")
     page.click("#model-vae")
     page.wait("document.querySelector('#set-latent')")
-    page.fill("#budget", "3")
-    page.wait("!document.querySelector('#start').disabled")
+    role = "select[aria-label='ward is used as']"
+    out = "s.value = 'out'; s.dispatchEvent(new Event('change'))"
+    page.run(f'(() => {{ const s = document.querySelector("{role}"); {out} }})()')
+    page.wait("document.querySelector('.command textarea').value.includes('--columns')")
+    page.wait(f"document.querySelector(\"{role}\")?.value === 'out'")
+    page.see("parameters", 60)
+    assert page.wait("/steps?, .*of memory/.test(document.querySelector('#foretold').textContent)")
     shot(page, "new-table", tmp_path)
+    line = page.run("document.querySelector('.command textarea').value").replace("fit vae", "fit autoencoder")
+    page.run("(() => { const t = document.querySelector('.command textarea'); t.focus(); t.select() })()")
+    page.type(f"{line} --latent 1 --epochs 3")
+    page.run("document.querySelector('.command textarea').dispatchEvent(new Event('paste'))")
+    page.wait("document.querySelector('#set-latent')?.value === '1'")
+    assert page.run("document.querySelector('#budget').value") == "3"
+    page.wait("!document.querySelector('#start').disabled")
     page.click("#start")
     page.wait("location.pathname.startsWith('/runs/')")
     page.see("done")
     page.see("Variance explained")
+    assert "autoencoder" in page.run("document.querySelector('h1').textContent"), "what was pasted is what starts"
     shot(page, "dropped-table", tmp_path)
 
 

@@ -158,6 +158,7 @@ def test_a_place_on_the_sheet_is_decoded_as_the_pointer_moves_and_kept_in_the_ad
     page.press("Tab")
     page.run("document.querySelector('#z-0').dispatchEvent(new Event('change'))")
     page.see("Outside the prior’s 99.9 %")
+    page.see("z₁ = −4.50 lies outside the sheet: the mark stands at its edge")
     page.press("Tab")
     page.run("document.activeElement.blur()")
     page.press("b")
@@ -172,6 +173,30 @@ def test_a_place_on_the_sheet_is_decoded_as_the_pointer_moves_and_kept_in_the_ad
     page.reload()
     page.wait(f"{EXACT} && document.querySelector('.over polyline')")
     assert address(page) == kept and page.run("document.querySelector('#z-0').value") == "-4.5"
+
+
+def test_without_an_answer_the_last_exact_picture_comes_back_and_the_ask_is_sent_again(
+    page: Browser, made: Server
+) -> None:
+    play(page, made, "plane", "manifold&z=0.5,0.5")
+    page.wait(EXACT)
+    page.run("""(() => { const fetch = window.fetch
+        window.whole = () => { window.fetch = fetch }
+        window.fetch = (path, ...more) => /decode/.test(path) ? Promise.reject(new TypeError()) : fetch(path, ...more)
+        const at = document.querySelector('.over').getBoundingClientRect()
+        document.querySelector('.over').dispatchEvent(new PointerEvent('pointerdown', {pointerId: 1, clientX: at.x + 90,
+            clientY: at.y + 30, bubbles: true})) })()""")
+    page.see("no answer, trying again in 1 s")
+    page.see("What is shown is z = 0.5,0.5.")
+    assert page.run("document.querySelector('.big canvas').getAttribute('aria-label')") == "decoded mean of z"
+    page.run("whole()")
+    page.click("button", "now")
+    page.wait("!document.body.innerText.includes('no answer')")
+    page.run(f"""import('/static/app.js').then((m) => {{ document.querySelector('#mode-doubt').click()
+        m.go('/runs/{made.run("plane")["id"]}/play?what=samples') }})""")
+    page.see("decoded means of draws of z")
+    time.sleep(0.2)
+    assert "mode" not in address(page), "what waits to be kept is not written to the next page's address"
 
 
 @pytest.mark.slow
@@ -204,6 +229,31 @@ def test_between_two_items_stand_the_decoded_row_and_the_cross_fade(
     page.run("document.querySelector('#b').dispatchEvent(new Event('change'))")
     page.see("to item 7, 7")
     assert address(page)["b"] == "7" and not page.run("document.querySelector('[role=alert]')?.checkVisibility()")
+
+
+def test_a_pasted_picture_is_an_end_that_the_tab_keeps(page: Browser, made: Server, tmp_path: Path) -> None:
+    play(page, made, "plane", "interpolate&a=3&b=100")
+    page.see("From item 3, 3")
+    page.run("""(async () => { const canvas = new OffscreenCanvas(60, 60), ink = canvas.getContext('2d')
+        ink.fillStyle = '#fff'
+        ink.fillRect(0, 0, 60, 60)
+        ink.fillStyle = '#000'
+        ink.fillRect(27, 10, 6, 40)
+        const clipboardData = new DataTransfer()
+        clipboardData.items.add(new File([await canvas.convertToBlob()], 'one.png', {type: 'image/png'}))
+        dispatchEvent(new ClipboardEvent('paste', {clipboardData})) })()""")
+    page.see("From a picture of your own")
+    page.see("light and dark exchanged")
+    shot(page, "interpolate-picture", tmp_path)
+    assert address(page)["a"] == "own"
+    page.reload()
+    page.see("From a picture of your own")
+    page.click("button", "Turn round")
+    page.see("From item 100, ")
+    assert (address(page)["a"], address(page)["b"]) == ("100", "own")
+    page.fill("#b", "7")
+    page.run("document.querySelector('#b').dispatchEvent(new Event('change'))")
+    page.see("to item 7, 7")
 
 
 def test_sliders_draw_the_same_noise_anew(page: Browser, made: Server, tmp_path: Path) -> None:

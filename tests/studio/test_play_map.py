@@ -24,12 +24,20 @@ WHOLE = "document.body.innerText.includes('none left out')"
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A run with a code of two numbers and one with a code of five, their processes loaded."""
+def server(tmp_path_factory: pytest.TempPathFactory, table: Path) -> Iterator[Server]:
+    """Digits with codes of two and of five numbers, 120 rows of a table, coloured pictures on light ground."""
     folder = tmp_path_factory.mktemp("played") / "runs"
     for name, latent in (("flat", "2"), ("wide", "5")):
         words = ["--hidden", "16", "--latent", latent, "--epochs", "4", "--run", str(folder / name)]
         assert main(["fit", "vae", "digits", *words, *QUICK]) == 0
+    assert (
+        main(["fit", "vae", str(table), "--latent", "3", "--epochs", "2", "--run", str(folder / "rows"), *QUICK]) == 0
+    )
+    light = np.full((60, 8, 8, 3), (240, 250, 230), np.uint8)
+    light[np.arange(60), np.arange(60) % 6 + 1, 3] = (200, 20, 20)
+    np.savez(folder.parent / "light.npz", x=light)
+    words = ["fit", "vae", str(folder.parent / "light.npz"), "--latent", "2", "--epochs", "1", "--hidden", "8"]
+    assert main([*words, "--run", str(folder / "light"), *QUICK]) == 0
     server = Server(folder)
     server.post(f"/api/runs/{server.run('flat')['id']}/play/codes/ready", {})
     yield server
@@ -56,6 +64,12 @@ def shot(page: Browser, name: str) -> None:
     if SHOTS:
         time.sleep(0.4)
         page.shot(Path(SHOTS) / f"{name}.png")
+
+
+def choose(page: Browser, selector: str, value: str) -> None:
+    field = f"document.querySelector('{selector}')"
+    page.wait(f"[...({field}?.options ?? [])].some((o) => o.value === '{value}')")
+    page.run(f"{field}.value = '{value}', {field}.dispatchEvent(new Event('change'))")
 
 
 def hand(page: Browser, kind: str, x: float, y: float, *, shift: bool = False) -> None:
@@ -85,8 +99,19 @@ def test_an_item_is_found_held_and_walked_from_and_a_lasso_counts_its_items(ente
     hand(entered, "mouseReleased", *corners[-1], shift=True)
     entered.see("Lasso, 1,797 items")
     assert entered.run("document.querySelectorAll('.share').length") == 8
+    dimmed = "[...document.querySelectorAll('.legend button[aria-pressed=false]')].map((n) => n.id).join()"
     entered.run("document.querySelector('#class-3').click()")
-    entered.wait("new URLSearchParams(location.search).get('off') === '3'")
+    entered.wait("new URLSearchParams(location.search).get('only') === '3'")
+    assert entered.run(dimmed) == ",".join(f"class-{k}" for k in range(10) if k != 3)
+    entered.run("document.querySelector('#class-5').dispatchEvent(new MouseEvent('click', {shiftKey: true}))")
+    assert entered.run(dimmed) == ",".join(f"class-{k}" for k in (0, 1, 2, 4, 6, 7, 8, 9))
+    entered.run("document.querySelector('#class-3').click(), document.querySelector('#class-3').click()")
+    assert entered.run(dimmed) == ""
+    for text, item in (("#5", "Item 5"), ("5", "label 5")):
+        entered.fill("#find-item", text)
+        entered.press("Enter")
+        entered.wait(f"document.querySelector('.map-side h2').textContent.includes('{item}')")
+    entered.run("document.activeElement.blur()")
 
 
 @pytest.mark.slow
@@ -111,6 +136,18 @@ def test_a_wide_code_says_its_method_and_turns_in_depth(entered: Browser, server
     entered.wait(WHOLE)
     entered.see("the first 2 principal axes of 5 numbers")
     entered.see("Trustworthiness 0.")
+    choose(entered, "#by", "cluster")
+    entered.see("10 clusters of k-means in the code, fitted on all 1,797 items")
+    entered.fill("#clusters", "4")
+    entered.press("Enter")
+    entered.wait("document.querySelectorAll('.legend button').length === 4")
+    shot(entered, "map-clusters")
+    choose(entered, "#pos", "codes")
+    entered.see("of the code’s 5, those that vary most")
+    choose(entered, "#pos", "tsne")
+    entered.see("meanwhile the map is that of PCA")
+    entered.click("#give-up")
+    entered.wait("!new URLSearchParams(location.search).has('pos')")
     entered.click(".seg button", "3-D, turn")
     entered.see("the first 3 principal axes")
     hand(entered, "mousePressed", 0.4, 0.5)
@@ -118,6 +155,43 @@ def test_a_wide_code_says_its_method_and_turns_in_depth(entered: Browser, server
     hand(entered, "mouseReleased", 0.6, 0.6)
     entered.wait("new URLSearchParams(location.search).has('turn')")
     shot(entered, "map-deep")
+    for _ in range(40):
+        entered.press("ArrowUp")
+    entered.wait("new URLSearchParams(location.search).get('turn').split(',')[1] === '1.57'")
+    entered.click("#choose")
+    for axis in "xyz":
+        entered.fill(f"#{axis}-from", "-99")
+        entered.fill(f"#{axis}-to", "99")
+    entered.click("#choose-these")
+    entered.see("Box, 1,797 items")
+    shot(entered, "map-box")
+
+
+@pytest.mark.slow
+def test_t_sne_comes_in_the_place_of_pca_and_stays(entered: Browser, server: Server) -> None:
+    entered.open(address(server, "rows", "map", "&pos=tsne"))
+    entered.see("t-SNE of 3 numbers (perplexity 30), fitted on 120 items")
+    entered.see("distances between far clusters mean nothing")
+    entered.wait("/Trustworthiness 0.*, PCA 0/.test(document.body.innerText)")
+    shot(entered, "map-tsne")
+    entered.reload()
+    entered.see("t-SNE of 3 numbers")
+    assert "meanwhile" not in entered.text()
+
+
+@pytest.mark.slow
+def test_two_items_become_the_ends_of_an_interpolation(entered: Browser, server: Server) -> None:
+    entered.open(address(server, "flat", "map", "&item=140"))
+    entered.click("#from-here")
+    entered.see("the other end is not chosen")
+    entered.fill("#find-item", "#12")
+    entered.press("Enter")
+    entered.see("Item 12")
+    entered.click("#to-here")
+    shot(entered, "map-ends")
+    entered.click("#between")
+    entered.see("From item 140")
+    assert entered.run("location.search").startswith("?what=interpolate&a=140&b=12")
 
 
 @pytest.mark.slow
@@ -130,6 +204,13 @@ def test_without_webgl_the_map_is_drawn_plainly_and_says_so(entered: Browser, se
     entered.wait("""(() => { const c = document.querySelector('canvas.points')
         return c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some((v) => v) })()""")
     shot(entered, "map-plain")
+    entered.open(address(server, "flat", "map"))
+    entered.wait(WHOLE)
+    entered.run("document.querySelector('canvas.points').getContext('webgl').getExtension('WEBGL_lose_context')"
+                ".loseContext()")  # fmt: skip
+    entered.see("WebGL was lost")
+    entered.wait("""(() => { const c = document.querySelector('canvas.points')
+        return c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some((v) => v) })()""")
 
 
 def test_a_drawing_by_keys_is_answered_undone_and_kept(entered: Browser, server: Server) -> None:
@@ -149,6 +230,30 @@ def test_a_drawing_by_keys_is_answered_undone_and_kept(entered: Browser, server:
     entered.reload()
     entered.see("What the model makes of it")
     assert entered.run(lit) == "28,36"
+
+
+@pytest.mark.slow
+def test_on_light_ground_in_colour_the_pen_has_a_colour_and_clear_gives_the_ground(
+    entered: Browser, server: Server
+) -> None:
+    entered.open(address(server, "light", "draw"))
+    entered.see("Draw something")
+    kept = "atob(Object.entries(sessionStorage).find(([k]) => k.startsWith('draw:'))[1])"
+    cells = f"Array.from({kept}, (c) => c.charCodeAt(0))"
+    entered.run(
+        """(n => { n.value = '#c81414'; n.dispatchEvent(new Event('input')) })(document.querySelector('#colour'))"""
+    )
+    entered.run("document.querySelector('canvas.paper').focus()")
+    entered.press(" ")
+    entered.see("What the model makes of it")
+    drawn = np.array(entered.run(cells)).reshape(8, 8, 3)
+    assert drawn[4, 4].tolist() == [200, 20, 20]
+    drawn[4, 4] = drawn[0, 0]
+    assert (drawn == (240, 250, 230)).all()
+    shot(entered, "draw-light")
+    entered.click("#clear")
+    entered.see("Draw something")
+    assert (np.array(entered.run(cells)).reshape(8, 8, 3) == (240, 250, 230)).all()
 
 
 @pytest.mark.slow

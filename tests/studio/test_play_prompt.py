@@ -88,7 +88,7 @@ def test_a_prompt_goes_on_as_on_the_command_line_and_from_another_token(
     generate(page, "the cat")
     expected = load(words.folder / "tale").generate("the cat", tokens=60, seed=3, top_k=12)
     assert page.run(TEXT) == "the cat" + expected.text
-    page.see("elboroom generate tale --prompt 'the cat' --top-k 12 --tokens 60 --seed 3")
+    page.see("elboroom generate runs/tale --prompt 'the cat' --top-k 12 --tokens 60 --seed 3")
     page.see("looked at")
     for _ in range(3):
         page.press("ArrowRight")
@@ -109,6 +109,28 @@ def test_a_prompt_goes_on_as_on_the_command_line_and_from_another_token(
     page.see("the model no longer sees what is before this line")
     page.click("#text-0")
     page.wait(f"({TEXT}) === {json.dumps('the cat' + expected.text)}")
+    page.press("ArrowRight")
+    at = page.run("[...document.querySelectorAll('.spans [data-i]')].findIndex((n) => n.classList.contains('at'))")
+    page.run("document.querySelector('.set input[type=range]').focus()")
+    page.press("ArrowLeft")
+    page.wait("document.querySelector('#set-temperature').value === '0.95'")
+    page.run("document.activeElement.blur()")
+    assert page.run("document.querySelector('.spans .at').dataset.i") == str(at)
+    for _ in range(2):
+        page.press("ArrowRight", shift=True)
+    page.see("to choose 3 tokens, averaged")
+    page.press("ArrowLeft", shift=True)
+    page.see("to choose 2 tokens, averaged")
+    page.click(".foot button", "Edit prompt")
+    page.fill("#prompt", "a dog")
+    page.click("#generate")
+    page.wait(f"{DONE} && ({TEXT}).startsWith('a dog')")
+    page.click("#text-0")
+    page.wait(f"({TEXT}) === {json.dumps('the cat' + expected.text)}")
+    page.click(".foot button", "Edit prompt")
+    assert page.run("document.querySelector('#prompt').value") == "the cat"
+    page.press("Escape")
+    assert page.run("document.activeElement === document.body && location.pathname.endsWith('/play')")
 
 
 @pytest.mark.slow
@@ -139,6 +161,8 @@ def test_esc_stops_a_text_and_it_can_go_on(page: Browser, words: Server) -> None
     pressed = time.monotonic()
     page.press("Escape")
     page.wait("document.querySelector('.foot').innerText.includes('stopped')")
+    page.press("Escape")
+    page.press("Escape")
     print(f"stopped after {1e3 * (time.monotonic() - pressed):.0f} ms")
     count = page.run("document.querySelectorAll('.spans [data-i]').length")
     assert 20 < count < 5000
@@ -147,6 +171,34 @@ def test_esc_stops_a_text_and_it_can_go_on(page: Browser, words: Server) -> None
     page.click(".foot button", "Go on from here")
     page.wait(DONE)
     assert page.run("document.querySelectorAll('.spans [data-i]').length") == count + 5
+
+
+@pytest.mark.slow
+def test_a_token_is_looked_at_while_the_text_is_written_and_a_text_that_is_given_up_says_so(
+    page: Browser, words: Server, tmp_path: Path
+) -> None:
+    id = play(page, words, "tale", "&tokens=9000")
+    page.fill("#prompt", "the cat ")
+    page.click("#generate")
+    page.wait("document.querySelectorAll('.spans [data-i]').length > 30")
+    page.click(".spans [data-i='20']")
+    page.see("Token 21: what could have come")
+    page.see("to choose token 21")
+    other = f"{SPEED}('/api/runs/{id}/play/words/attention', {json.dumps({'ids': [*range(16)] * 2, 'at': [30]})})"
+    print(f"attention while a text is written: {sorted(page.run(other) for _ in range(9))[4]:.0f} ms")
+    waits = page.run(f"""fetch('/api/runs/{id}/play/words/generate', {{method: 'POST', body: '{{"tokens":1}}',
+        headers: {{'content-type': 'application/json'}}}}).then((answer) => answer.body.getReader()).then((reader) =>
+        reader.read().then(({{value}}) => reader.cancel().then(() => new TextDecoder().decode(value))))""")
+    assert json.loads(waits) == {"part": {"waits": "words/generate"}}
+    assert page.run("!!document.querySelector('#stop-writing')"), "the text is still being written"
+    page.fill("#set-tokens", "20")
+    page.press("Tab")
+    page.click("#could-1")
+    page.see("given up")
+    page.wait(DONE)
+    page.click("#text-0")
+    page.see("given up for another text")
+    shot(page, "given-up", tmp_path)
 
 
 @pytest.mark.slow
@@ -184,13 +236,17 @@ def test_a_recurrent_net_is_played_without_attention(page: Browser, words: Serve
 @pytest.mark.slow
 def test_a_wrong_setting_is_said_and_the_prompt_stays(page: Browser, words: Server) -> None:
     play(page, words, "tale")
-    page.fill("#set-temperature", "-1")
-    page.press("Tab")
+    bad = "document.querySelector('#bad-temperature').innerText"
+    for wrong, said in (("-1", "must be at least 0"), ("0,8", "decimals stand after a point"), ("", "is missing")):
+        page.fill("#set-temperature", wrong or " ")
+        page.press("Tab")
+        page.wait(f"{bad}.includes('{said}')")
     page.fill("#prompt", "the cat")
     page.click("#generate")
-    page.see("× temperature: ")
-    page.fill("#set-temperature", "1")
-    page.press("Tab")
+    page.wait("document.activeElement.id === 'set-temperature'")
+    assert page.run("document.querySelector('.spans').hidden && !location.search.includes('temperature')")
+    page.fill("#set-temperature", "0.5")
+    page.wait("document.querySelector('#bad-temperature').hidden && location.search.includes('temperature=0.5')")
     page.fill("#prompt", "日本")
     page.click("#generate")
     page.see("日")
@@ -209,6 +265,7 @@ def test_a_process_that_dies_leaves_the_text_so_far(page: Browser, words: Server
     for pid in ours:
         os.kill(pid, signal.SIGKILL)
     page.see("the process that held this run has ended")
+    page.see("the text broke off here")
     count = page.run("document.querySelectorAll('.spans [data-i]').length")
     page.fill("#set-tokens", "4")
     page.press("Tab")
@@ -234,6 +291,12 @@ def test_a_phone_shows_the_page_whole(page: Browser, words: Server, tmp_path: Pa
     page.wait("document.querySelectorAll('.maps canvas').length === 6")
     shot(page, "phone", tmp_path)
     assert page.run("document.documentElement.scrollWidth") <= 390
+    tap = (
+        "(n) => { n.dispatchEvent(new PointerEvent('pointerdown', {bubbles: true, pointerType: 'touch'})); n.click() }"
+    )
+    page.run(f"({tap})(document.querySelector('.spans [data-i=\"2\"]'))")
+    page.see("Token 3: what could have come")
+    assert page.run("document.querySelector('#prompt').hidden")
     small = page.run("""[...document.querySelectorAll('.prompt button')].filter((n) => n.offsetParent &&
         n.getBoundingClientRect().height < 43.5).map((n) => n.textContent + n.id)""")
     assert small == []

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from elboroom.anomalies.events import find_events
+from elboroom.anomalies.events import Event, find_events
+from elboroom.anomalies.shifts import BACK, Shift, mark
 from elboroom.data.reading import Reading
 from elboroom.fitting import fit
+from elboroom.run import load
 from series_toys import pump_run, write_pump
 from studio_browser import Browser
 from studio_server import Server
@@ -75,6 +80,15 @@ def search(page: Browser) -> dict[str, str]:
     return found
 
 
+def saved(page: Browser, name: str) -> list[dict[str, str]]:
+    """The rows of a file that the page saves."""
+    page.run("""window.made = null; URL.createObjectURL = (blob) => { blob.text().then((t) => { window.made = t })
+        return '#' }""")
+    page.run("addEventListener('click', (e) => { if (e.target.download) e.preventDefault() }, {capture: true})")
+    page.click("button", name)
+    return list(csv.DictReader(io.StringIO(page.wait("window.made"))))
+
+
 def slide(page: Browser, place: str) -> str:
     """Move the rate; gives what the heading then says."""
     page.run(f"document.querySelector('#alarms').value = {place}")
@@ -85,8 +99,10 @@ def slide(page: Browser, place: str) -> str:
 def test_a_dropped_file_has_its_events_and_one_can_be_marked(page: Browser, pumps: Server, tmp_path: Path) -> None:
     id = play(page, pumps, "pump", "series")
     page.see("learnt from")
-    page.choose("#series-file", pumps.folder.parent / "new.csv")
+    assert page.run("document.querySelector('.play-series~details').open") is False
+    page.drop(640, 900, pumps.folder.parent / "new.csv")
     page.wait(f"{JUDGED} && document.querySelector('.play-series>h2').innerText.includes('in new')")
+    assert page.run("location.pathname").endswith("/play")
     page.wait("document.querySelectorAll('.events tbody tr').length >= 2")
     page.wait("document.querySelectorAll('.drawn .badge').length >= 2")
     least, most = (int(slide(page, place).split()[0]) for place in ("document.querySelector('#alarms').max", "0"))
@@ -107,6 +123,13 @@ def test_a_dropped_file_has_its_events_and_one_can_be_marked(page: Browser, pump
     page.wait("!document.body.innerText.includes('marked as none')")
     assert pumps.get(f"/api/runs/{id}/labels") == {"marks": []}
     shot(page, "series", tmp_path)
+    page.see("elboroom detect new.csv --run runs/pump --alarms-per-day ")
+    rows = saved(page, "events.csv")
+    shown = page.run("[...document.querySelectorAll('.events tbody tr')].map((r) => r.cells[1].innerText.trim())")
+    assert [row["start"][:16].replace("T", " ") for row in rows] == shown
+    judged = load(pumps.folder / "pump").detect(pumps.folder.parent / "new.csv").judged[0]
+    scores = np.array([float(row["score"] or "nan") for row in saved(page, "scores.csv")])
+    np.testing.assert_allclose(scores, judged.score, rtol=1e-12)
 
 
 @pytest.mark.slow
@@ -119,6 +142,21 @@ def test_zoom_is_kept_in_the_address_and_values_are_read_by_keys(page: Browser, 
     page.press("0")
     page.wait("!location.search.includes('rows')")
     page.see("From 2026-01-01 00:00")
+    for field, text in (("#from", "2026-01-05 10:35"), ("#to", "2026-01-05")):
+        page.wait(f"document.querySelector('{field}').value")
+        page.fill(field, text)
+        page.press("Enter")
+    page.see("From 2026-01-05 10:40 to 2026-01-05 23:50")
+    page.wait("location.search.includes('rows=640-720')")
+    page.fill("#to", "soon")
+    page.press("Enter")
+    page.see("a time is written as 2026-01-31 14:05")
+    page.run("document.activeElement.blur()")
+    page.press("]")
+    page.wait("location.search.includes('rows=648-728')")
+    page.press("[")
+    page.click("#whole")
+    page.wait("!location.search.includes('rows')")
 
 
 def test_the_page_finds_the_events_that_python_finds(page: Browser) -> None:
@@ -139,6 +177,29 @@ def test_the_page_finds_the_events_that_python_finds(page: Browser) -> None:
     of_one = "m.findEvents(c.score.map((s) => s ?? NaN), c.threshold, c.given).map((e) => [e.start, e.stop, e.peak])"
     made = page.run(f"import('/static/play-series.js').then((m) => {asked}.map((c) => {of_one}))")
     assert made == [case["events"] for case in cases]
+
+
+def test_the_page_calls_an_event_a_shift_where_python_does(page: Browser) -> None:
+    rng = np.random.default_rng(5)
+    cases, expected = [], []
+    for _ in range(300):
+        begin, length, rows = int(rng.integers(0, 50)), int(rng.integers(1, 30)), rng.integers(0, 60, (3, 2))
+        shifts = [Shift(int(row.min()), int(row.max()), tuple(rng.normal(size=2).tolist())) for row in rows]
+        if rng.random() < 0.5:  # it came back, nearly
+            shifts[1] = replace(shifts[1], sizes=tuple(-0.9 * size for size in shifts[0].sizes))
+        (event,) = mark([Event(begin, begin + length, begin, 1.0)], shifts)
+        expected.append(event.kind == "shift")
+        told = [{"start": one.start, "row": one.row, "sizes": one.sizes} for one in shifts]
+        cases.append([{"start": begin, "stop": begin + length}, told, BACK])
+    assert 20 < sum(expected) < 280
+    made = page.run(f"import('/static/play-series.js').then((m) => {json.dumps(cases)}.map((c) => m.hasMoved(...c)))")
+    assert made == expected
+
+
+def test_a_table_disarms_names_that_a_spreadsheet_would_run(page: Browser) -> None:
+    cells = ["=1+1", "-3", "@now", 'a "b", c', -2.5]
+    made = page.run(f"import('/static/play-series.js').then((m) => m.table([{json.dumps(cells)}]))")
+    assert made == '\'=1+1,-3,\'@now,"a ""b"", c",-2.5\n'
 
 
 @pytest.mark.slow
@@ -178,6 +239,17 @@ def test_the_drawing_follows_the_step_and_the_unit(page: Browser, pumps: Server,
     page.fill("#steps", "2500")
     page.press("Enter")
     page.see("a pass has at most 2,000 steps, and 2,500 were asked for")
+    assert "steps" not in search(page), "what could not be read is not in the address"
+    page.fill("#steps", "40")
+    page.press("Enter")
+    page.wait("new URLSearchParams(location.search).get('steps') === '40'")
+    page.see("elboroom inspect runs/tale --layer 2 --unit 5 --step ")
+    page.open(f"{pumps.root}{page.run('location.pathname')}?what=gates&steps=5000")
+    page.see("and 5,000 were asked for")
+    assert page.run("document.querySelector('.cells svg')") is None
+    page.fill("#steps", "50")
+    page.press("Enter")
+    page.wait(READ)
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from elboroom.cli.main import main
+from elboroom.core.errors import InputError
 from elboroom.studio.shelf import Missing, Shelf, identity
 from elboroom.studio.summary import Summaries
 from elboroom.studio.sweeps import QUIET_S, Sweeps
@@ -104,6 +105,28 @@ def test_a_damaged_sweep_is_a_row_and_the_others_stay(copied: Path, content: str
         listed.of("0" * 16)
 
 
+def test_a_stopped_sweep_goes_on_by_the_command_it_was_begun_with(copied: Path) -> None:
+    id, runs = identity("betas"), copied / "betas"
+    shutil.rmtree(runs / "beta-4_seed-1")
+    members = [{**m, "state": "waiting"} for m in json.loads((runs / "sweep.json").read_text())["members"]]
+    assert changed(copied, state="stopped", members=members)["counts"] == {"done": 3, "waiting": 1}
+    name, path, words = sweeps(copied).again(id)
+    assert (name, path) == ("betas", runs) and words[:3] == ["sweep", "beta_vae", "digits"]
+    assert words[-3:] == ["--run", str(runs), "--or-resume"]
+    assert main(words) == 0
+    found = sweeps(copied).of(id)
+    assert found["state"] == "done" and found["counts"] == {"done": 4}
+
+
+@pytest.mark.parametrize(
+    "command", ["", "elboroom sweep --over 'beta=1'", "elboroom sweep vae a.csv --config c.toml", "'"]
+)
+def test_a_command_that_a_page_cannot_repeat_is_left_to_a_terminal(copied: Path, command: str) -> None:
+    changed(copied, command=command)
+    with pytest.raises(InputError, match="in a terminal"):
+        sweeps(copied).again(identity("betas"))
+
+
 def test_a_thousand_members_are_told_in_a_second(copied: Path) -> None:
     members = json.loads((copied / "betas" / "sweep.json").read_text())["members"]
     many = [{**members[i % 4], "over": {"beta": float(i // 2)}, "seed": i % 2} for i in range(1000)]
@@ -176,6 +199,13 @@ def test_failed_members_are_crosses_with_their_message(entered: Browser, server:
     assert entered.run("document.querySelector('.square i.failed').textContent") == "×"
     assert "nan" in entered.run("document.querySelector('td.bad').textContent")
     shot(entered, "sweep-failed")
+    assert b"1e+30" in server.ask("GET", f"/api/sweeps/{identity('rates')}/report")[1]
+    answer = server.post(f"/api/sweeps/{identity('betas')}/resume", {"key": "a-key-of-this-test"})
+    assert answer["command"].startswith("elboroom sweep beta_vae digits --over") and "--or-resume" in answer["command"]
+    end = time.monotonic() + 60
+    while (job := server.get(f"/api/sweeps/{identity('betas')}")["job"])["alive"] and time.monotonic() < end:
+        time.sleep(0.3)
+    assert not job["alive"] and not any(row["name"] == "betas" for row in server.get("/api/runs")["runs"])
     entered.click(".square i.failed")
     entered.wait("location.pathname.startsWith('/runs/')")
 

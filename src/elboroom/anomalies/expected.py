@@ -6,7 +6,7 @@ gap, and a forecast of a row uses only rows before it. Letters: T rows, H steps 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from elboroom.core.abilities import Forecasts
 from elboroom.data.transforms import TableTransform
 
-__all__ = ["Errors", "Expected", "expected", "read", "scale_of_a_row", "scaled"]
+__all__ = ["Errors", "Expected", "expected", "pieces", "read", "scale_of_a_row", "scaled"]
 
 Array = NDArray[np.float64]
 Forecast = NDArray[np.float32]
@@ -98,6 +98,19 @@ def expected(
 
 def read(model: Forecasts, x: Tensor, segments: Sequence[tuple[int, int]] | None = None) -> Expected:
     """The same of rows (T, C) in the model's scaled space."""
+    reading = pieces(model, x, segments)
+    while True:
+        try:
+            next(reading)
+        except StopIteration as ended:
+            found: Expected = ended.value
+            return found
+
+
+def pieces(
+    model: Forecasts, x: Tensor, segments: Sequence[tuple[int, int]] | None = None
+) -> Generator[int, None, Expected]:
+    """`read` in pieces: gives the rows of each piece once they are read, and returns what was expected of all."""
     from elboroom.core.batch import Batch
 
     assert isinstance(model, nn.Module)
@@ -105,10 +118,10 @@ def read(model: Forecasts, x: Tensor, segments: Sequence[tuple[int, int]] | None
     rows, channels = x.shape
     mean = np.full((rows, model.horizon, channels), np.nan, dtype=np.float32)
     sd = np.full_like(mean, np.nan)
-    with torch.inference_mode():
-        for start, stop in segments or [(0, rows)]:
-            memory = None
-            for at in range(start, stop, ROWS):
+    for start, stop in segments or [(0, rows)]:
+        memory = None
+        for at in range(start, stop, ROWS):
+            with torch.inference_mode():  # not over a yield: who asks for the next piece may do other things between
                 part = x[at : min(at + ROWS, stop)][None].to(device)
                 there = ~torch.isnan(part)
                 said, spread, memory = model.expect(Batch(x=torch.where(there, part, 0), observed=there), memory)
@@ -117,4 +130,5 @@ def read(model: Forecasts, x: Tensor, segments: Sequence[tuple[int, int]] | None
                     if first < last:
                         mean[first:last, h] = said[0, : last - first, h].float().cpu().numpy()
                         sd[first:last, h] = spread[0, : last - first, h].float().cpu().numpy()
+            yield part.shape[1]
     return Expected(x.double().numpy(), mean, sd)

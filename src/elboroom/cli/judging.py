@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from elboroom.cli import flags, imbalance, summary
+from elboroom.cli import console, flags, imbalance, summary
 from elboroom.cli.parser import Parser, whole
 from elboroom.cli.verbs import Answer, Verb
 from elboroom.core.errors import InputError
@@ -113,7 +113,7 @@ class Compare(Verb):
         from elboroom.comparison import compare, table
         from elboroom.run import load
 
-        found = compare([load(path) for path in args.RUN], args.data)
+        found = compare([load(path) for path in args.RUN], args.data, progress=console.say)
         if args.out is None:
             return Answer(document=found, text=table(found))
         from elboroom.report import compare_html

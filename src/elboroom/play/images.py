@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from torch import Tensor
 
 from elboroom.artifacts.files import read_json
 from elboroom.core.abilities import Decodes, Draws, Encodes, Outcome, Samples
-from elboroom.core.errors import InputError
+from elboroom.core.errors import InputError, Unable
 from elboroom.drawing import ROWS, samples
 from elboroom.engine.runtime import mix, seeded
 from elboroom.inspect import is_normal
@@ -30,7 +31,8 @@ from elboroom.sample_sheets import device_of, spherical
 from elboroom.web.answers import Form
 
 from .answers import Handler, Json, Player, checked, packed
-from .items import Items, pictures
+from .items import LAW, Items, pictures
+from .sketch import Pixels, sketched
 
 __all__ = ["ASKS"]
 
@@ -111,6 +113,10 @@ class Between(Form):
     """of the draws"""
     label: Annotated[int, Ge(0)] | None = None
     """class of the draws, by number"""
+    picture_a: Pixels = ""
+    """a picture of the data's size in place of item a, its bytes in base64"""
+    picture_b: Pixels = ""
+    """the same in place of item b"""
 
 
 class Sample(Form):
@@ -167,7 +173,7 @@ def _dimensions(player: Player, model: Decodes) -> Json:
         values, by = np.array([float(rate["value"] or 0) for rate in rates]), "rate_nats"
     elif model.code_size > 2:
         try:
-            items = Items.begun(player)
+            items = Items.begun(player, LAW)
             values, by = items.z[: items.read].std(0), "spread"
         except InputError:  # without the data the order is that of the code
             pass
@@ -228,7 +234,7 @@ def _quantiles(player: Player, axis: int) -> NDArray[np.float64]:
     shares = np.linspace((1 - SEEN) / 2, (1 + SEEN) / 2, FINE + 1)
     if is_normal(player.run.model):
         return _normal(shares)
-    items = Items.begun(player)
+    items = Items.begun(player, LAW)
     found: NDArray[np.float64] = np.quantile(items.z[: items.read, axis].astype(np.float64), shares)
     rising = np.arange(FINE + 1) * 1e-9 * max(1.0, float(np.abs(found).max()))  # so that it can be turned round
     return found + rising
@@ -276,7 +282,7 @@ def _nearer(player: Player, z: Tensor) -> Json:
 
         return {"nearer": float(gammainc(len(code) / 2, float(code @ code) / 2)), "of": "the prior"}
     try:
-        items = Items.begun(player)
+        items = Items.begun(player, LAW)
     except InputError:
         return {"nearer": None, "of": ""}
     known = items.z[: items.read].astype(np.float64)
@@ -323,23 +329,37 @@ def between(player: Player, given: Json) -> Json:
     if not isinstance(run.model, Encodes):
         return _between_draws(run, form)
     model, items = _decoder(player), Items.begun(player)
-    at = np.array([items.at(form.a), items.at(form.b)])
-    x: list[Any] = [None, None]
-    code: list[Any] = [None, None]
-    for here, batch in items.batches(np.unique(at), "between"):
-        means = run.model.encode(batch).mean.float().flatten(1)
-        for place, one, z in zip(here, batch.x, means, strict=True):
-            for end in np.flatnonzero(at == place):
-                x[end], code[end] = one[None], z[None]
-    z = _way(code[0], code[1], form.steps, form.way)
-    ends = [items.told(int(i)) for i in at]
-    return {**_strips(model.decode(z).mean, x[0], x[1], run), "z": z.cpu().tolist(), "ends": ends, "of": items.of}
+    ends = [_end(items, *given) for given in ((form.a, form.picture_a), (form.b, form.picture_b))]
+    z = _way(ends[0].z, ends[1].z, form.steps, form.way)
+    strips = _strips(model.decode(z).mean, ends[0].x, ends[1].x, run)
+    return {**strips, "z": z.cpu().tolist(), "ends": [end.told for end in ends], "of": items.of}
+
+
+@dataclass(frozen=True)
+class _End:
+    """x and z of one example, both (1, ...)."""
+
+    x: Tensor
+    z: Tensor
+    told: Json
+
+
+def _end(items: Items, number: int, picture: str) -> _End:
+    if picture:
+        sketch = sketched(items.run, items.device, picture)
+        return _End(sketch.batch.x, sketch.mean, {"picture": True})
+    at = items.at(number)
+    _, batch = next(items.batches(np.array([at]), "between"))
+    assert isinstance(items.run.model, Encodes)
+    return _End(batch.x, items.run.model.encode(batch).mean.float().flatten(1), items.told(at))
 
 
 def _between_draws(run: Run, form: Between) -> Json:
     """Between draws a and b of `elboroom sample --seed`, of one class where classes can be asked for."""
     require(run.model, Draws, "make an example of given noise", run.name)
     model = run.model
+    if form.picture_a or form.picture_b:
+        raise Unable(f"{run.name} encodes no picture; it goes from draw to draw")
     assert isinstance(model, Draws)
     if max(form.a, form.b) >= ROWS:
         raise InputError(f"a, b: the draws of a seed are numbered from 0 to {ROWS - 1} here")

@@ -30,12 +30,14 @@ from elboroom.sheets import colours, shown
 
 from .answers import Json, Player, packed
 
-__all__ = ["Items", "Near", "pictures", "squared_error"]
+__all__ = ["LAW", "Items", "Near", "pictures", "squared_error"]
 
 MOST, FLOATS = 250_000, 1 << 25
 """Items, and numbers of their codes, that are held at most."""
-FIRST, ROWS = 2048, 4096
-"""Items of the first piece, whose principal axes are those of the map, and of the others."""
+FIRST, ROWS = 1024, 4096
+"""Items of a piece, up to LAW and after: of the first one the principal axes are those of the map."""
+LAW = 2048
+"""Items whose codes stand for the law of all; as many are held however wide their codes are."""
 JUDGED = 2000
 """Held-out items whose errors give an error its place."""
 SPARE = 16
@@ -66,7 +68,7 @@ class Items:
         self.of = int(self._starts[-1])
         with torch.no_grad():
             self.width = int(self._encoded(self._batch(0, torch.zeros(1, dtype=torch.int64), "width"))[0].shape[1])
-        self.n = min(self.of, MOST, max(FIRST, FLOATS // self.width))
+        self.n = min(self.of, MOST, max(LAW, FLOATS // self.width))
         rng = np.random.default_rng(mix(run.meta["runtime"]["seed"], "play", "items"))
         self._rows = rng.permutation(self.of)[: self.n]
         self.part = np.searchsorted(self._starts, self._rows, side="right").astype(np.uint8) - 1
@@ -91,10 +93,10 @@ class Items:
         return held
 
     @classmethod
-    def begun(cls, player: Player) -> Items:
-        """The same with at least their first piece read."""
+    def begun(cls, player: Player, least: int = 1) -> Items:
+        """The same with at least their first piece read, and as many codes as are asked for."""
         items = cls.of_player(player)
-        if not items.read:
+        while items.read < min(least, items.n):
             items.piece()
         return items
 
@@ -113,7 +115,7 @@ class Items:
         """Encode the next items; False where none is left."""
         if self.read >= self.n:
             return False
-        stop = min(self.n, self.read + (ROWS if self.read else FIRST))
+        stop = min(self.n, self.read + (FIRST if self.read < LAW else ROWS))
         for at, batch in self.batches(np.arange(self.read, stop), "codes"):
             self.z[at], self.sd[at] = (x.cpu().numpy() for x in self._encoded(batch))
         self.read = stop

@@ -9,11 +9,12 @@ as photographs are, fill the frame, and so does the picture.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["fitted"]
+__all__ = ["commonest", "fitted"]
 
 NEAR, PLAIN = 12.0, 0.5
 """A ground is plain where at least this share of the items' edges is within so many grey levels of one value."""
@@ -50,7 +51,15 @@ def fitted(picture: Bytes, known: Bytes) -> tuple[Bytes, str]:
     return (out[..., 0] if channels == 1 else out), said
 
 
-def _edge(x: Floats) -> Floats:
+def commonest(known: Bytes) -> Bytes:
+    """(channels,): the colour that most pixels of the items' edges have; of equally many the darkest."""
+    edge = _edge(known[..., None] if known.ndim == 3 else known).reshape(-1, 1 if known.ndim == 3 else known.shape[-1])
+    colour, count = np.unique(edge, axis=0, return_counts=True)
+    found: Bytes = colour[count.argmax()]
+    return found
+
+
+def _edge(x: NDArray[Any]) -> NDArray[Any]:
     """(..., height, width, channels) to (..., pixels of the edge, channels)."""
     top, bottom, left, right = x[..., 0, :, :], x[..., -1, :, :], x[..., :, 0, :], x[..., :, -1, :]
     return np.concatenate([top, bottom, left, right], axis=-2)

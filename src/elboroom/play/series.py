@@ -9,7 +9,7 @@ alarm in 2,000 rows.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,9 +19,11 @@ from annotated_types import Ge, Le, Len, MaxLen
 from numpy.typing import NDArray
 
 from elboroom.anomalies.events import GAP, Event, blame
+from elboroom.anomalies.expected import Expected, pieces, scaled
+from elboroom.anomalies.shifts import BACK
 from elboroom.core.abilities import Forecasts
 from elboroom.core.errors import InputError
-from elboroom.detecting import ROWS_AN_ALARM, Asked, Judged, at_rate, expectations, judged, learnt, scored
+from elboroom.detecting import ROWS_AN_ALARM, Asked, Judged, at_rate, judged, learnt, scored
 from elboroom.report.detection_plots import channel_ends, close_up, score_ends, told
 from elboroom.report.detection_series import Event as Entry
 from elboroom.report.detection_series import Judged as Drawable
@@ -37,8 +39,9 @@ from .drawn import tree
 
 if TYPE_CHECKING:
     from elboroom.anomalies.detector import Detector
-    from elboroom.data.series import Series, SeriesSet
+    from elboroom.data.series import SeriesSet
     from elboroom.data.source import Dataset
+    from elboroom.run import Run
 
 __all__ = ["ASKS"]
 
@@ -129,42 +132,69 @@ class Close(Form):
 
 
 def judge(player: Player, given: Json) -> Iterator[Json]:
-    """Parts that say what is being done, then one with all of it under "judged", or with "differs": the columns of
-    data that do not fit the run."""
+    """Parts that say what is being done, with rows where it goes by them; one with how the data were read, as soon as
+    they are; then one with all of it under "judged", or with "differs": the columns of data that do not fit the run.
+    """
     form = checked(Judging, given)
     run = player.run
     require(run.model, Forecasts, "judge a series", run.name)
-    yield {"doing": "reading the run's own data", "done": 0.0}
-    base = player.held.get("series/learnt")
+    base, own = player.held.get("series/learnt"), None
     if base is None:
-        base = player.held["series/learnt"] = _learnt(player)
+        base, own = yield from _learnt(player)
+        player.held["series/learnt"] = base
     data = base.data
     if form.path:
-        yield {"doing": "reading the file", "done": 0.2}
+        yield {"doing": "reading the file"}
         try:
             data = run.read(form.path)
         except InputError as error:
             yield {"differs": _columns(form.path, base, str(error))}
             return
+    yield {"read": _read(base, data)}
+    key = data.fingerprint[:24] if form.path else "own"
+    held: dict[str, Kept] = player.held.setdefault("series/kept", {})
+    kept = held.pop(key, None)
+    if kept is None:
+        kept = yield from _judged(player, base, data, None if form.path else own, own=not form.path)
+    held[key] = kept  # as the last one that was looked at
+    while len(held) > KEPT:
+        del held[next(iter(held))]
+    yield {"judged": {"key": key, "own": not form.path, "file": Path(form.path).name, **_told(base, kept)}}
+
+
+def _judged(
+    player: Player, base: Learnt, data: Dataset, known: list[Expected] | None, *, own: bool
+) -> Generator[Json, None, Kept]:
+    """All series of `data` judged; `known`: what was expected of them, where that is there."""
     found = data.series
     assert found is not None
+    read = known or (yield from _expected(player.run, found, "judging"))
     series: list[Judged] = []
-    rows = 0
-    for i, one in enumerate(found.series):
-        yield {"doing": "judging", "done": 0.3 + 0.7 * rows / max(1, found.rows), "rows": rows, "of": found.rows}
-        read = expectations(run, _alone(found, one))[0]
-        series.append(judged(run, base.detector, one, read, 0 if form.path else learnt(found, i), Asked()))
-        rows += len(one)
-    key = data.fingerprint[:24] if form.path else "own"
-    kept: dict[str, Kept] = player.held.setdefault("series/kept", {})
-    kept.pop(key, None)
+    for i, (one, of_one) in enumerate(zip(found.series, read, strict=True)):
+        many = f", series {i + 1} of {len(found.series)}" if len(found.series) > 1 else ""
+        yield {"doing": f"looking for events and shifts of the level{many}"}
+        series.append(judged(player.run, base.detector, one, of_one, learnt(found, i) if own else 0, Asked()))
     assert base.detector.tail is not None
-    kept[key] = Kept(
-        data, series, [_drawable(one, found, i) for i, one in enumerate(series)], base.detector.tail.threshold
-    )
-    while len(kept) > KEPT:
-        del kept[next(iter(kept))]
-    yield {"judged": {"key": key, "own": not form.path, **_told(base, kept[key])}}
+    shown = [_drawable(one, found, i) for i, one in enumerate(series)]
+    return Kept(data, series, shown, base.detector.tail.threshold)
+
+
+def _expected(run: Run, found: SeriesSet, doing: str) -> Generator[Json, None, list[Expected]]:
+    """What the run expected of each series, with a part for each piece of rows."""
+    assert isinstance(run.model, Forecasts)
+    read: list[Expected] = []
+    rows = 0
+    yield {"doing": doing, "rows": rows, "of": found.rows}
+    for one in found.series:
+        reading = pieces(run.model, scaled(run.transform, one.values), one.segments)
+        while True:
+            try:
+                rows += next(reading)
+            except StopIteration as ended:
+                read.append(ended.value)
+                break
+            yield {"doing": doing, "rows": rows, "of": found.rows}
+    return read
 
 
 def window(player: Player, given: Json) -> Json:
@@ -254,12 +284,16 @@ def _stretches(one: Drawable, start: int, stop: int) -> list[Shade]:
 # -- what is known beforehand ------------------------------------------------------------------------------------------
 
 
-def _learnt(player: Player) -> Learnt:
+def _learnt(player: Player) -> Generator[Json, None, tuple[Learnt, list[Expected]]]:
+    """That, and what was expected of the run's own data."""
     run = player.run
+    yield {"doing": "reading the run's own data"}
     data = run.dataset()
     known = data.series
     assert known is not None
-    bare, valid, both = scored(run, known, expectations(run, known), "centred")
+    read = yield from _expected(run, known, "learning what is usual")
+    yield {"doing": "setting the thresholds"}
+    bare, valid, both = scored(run, known, read, "centred")
     detector, _ = at_rate(bare, valid, both, 1 / ROWS_AN_ALARM)
     thresholds: list[Json] = []
     for rows in _ladder(known, bare.merge):
@@ -270,7 +304,7 @@ def _learnt(player: Player) -> Learnt:
         thresholds.append({"rows": rows, "threshold": tail.threshold, "how": tail.how})
     train = [one.values[slice(*parts["train"])] for one, parts in zip(known.series, known.stretches, strict=True)
              if "train" in parts]  # fmt: skip
-    return Learnt(data, detector, thresholds, _ranges(np.concatenate(train)))
+    return Learnt(data, detector, thresholds, _ranges(np.concatenate(train))), read
 
 
 def _ladder(known: SeriesSet, merge: int) -> list[float]:
@@ -293,11 +327,6 @@ def _ranges(values: Array) -> list[tuple[float, float]]:
     return [(float(a), float(b)) if a <= b else (0.0, 0.0) for a, b in zip(lows, highs, strict=True)]
 
 
-def _alone(found: SeriesSet, one: Series) -> SeriesSet:
-    """A set of one of its series."""
-    return replace(found, series=[one])
-
-
 # -- what a page is told -----------------------------------------------------------------------------------------------
 
 
@@ -311,6 +340,20 @@ def _drawable(one: Judged, found: SeriesSet, i: int) -> Drawable:
     return drawable(entry, list(found.channels))
 
 
+def _read(base: Learnt, data: Dataset) -> Json:
+    """What is known of data before they are judged."""
+    found = data.series
+    assert found is not None
+    return {
+        "name": data.name,
+        "rows": found.rows,
+        "channels": list(found.channels),
+        "problems": data.problems,
+        "reading": _side_by_side(base, found),
+        "step_words": found.step_words,
+    }
+
+
 def _told(base: Learnt, kept: Kept) -> Json:
     """All that does not depend on the stretch that is looked at."""
     found = kept.data.series
@@ -318,18 +361,15 @@ def _told(base: Learnt, kept: Kept) -> Json:
     detector = base.detector
     assert detector.tail is not None
     return {
-        "name": kept.data.name,
+        **_read(base, kept.data),
         "fingerprint": kept.data.fingerprint,
-        "problems": kept.data.problems,
-        "channels": list(found.channels),
-        "reading": _side_by_side(base, kept),
-        "step_words": found.step_words,
         "step_ms": found.step / 1e6 if found.time else None,
         "zone": found.zone,
         "thresholds": base.thresholds,
         "usual": next(i for i, one in enumerate(base.thresholds) if one["rows"] == ROWS_AN_ALARM),
         "merge": detector.merge,
         "gap": GAP,
+        "back": BACK,
         "width": detector.width,
         "series": [_series(one, found, i) for i, one in enumerate(kept.series)],
     }
@@ -350,15 +390,13 @@ def _series(one: Judged, found: SeriesSet, i: int) -> Json:
         "score": packed(one.score),
         "shares": packed(np.where(np.isnan(shares), 255, shares).astype(np.uint8)),
         "unscored": dict(Counter(one.reasons.tolist())),
-        "shifts": [{"start": shift.start, "row": shift.row} for shift in one.shifts],
+        "shifts": [{"start": shift.start, "row": shift.row, "sizes": list(shift.sizes)} for shift in one.shifts],
     }
 
 
-def _side_by_side(base: Learnt, kept: Kept) -> list[Json]:
+def _side_by_side(base: Learnt, found: SeriesSet) -> list[Json]:
     """Each channel as training saw it and as it is here."""
-    found = kept.data.series
-    assert found is not None
-    values = np.concatenate([one.series.values for one in kept.series])
+    values = np.concatenate([one.values for one in found.series])
     rows = []
     for c, (name, trained, here) in enumerate(zip(found.channels, base.ranges, _ranges(values), strict=True)):
         there = values[~np.isnan(values[:, c]), c]

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from annotated_types import Ge, Gt, Le, Len, MaxLen
+from pydantic.fields import FieldInfo
 from torch import Tensor
 
 from elboroom.batching import Row
@@ -248,7 +249,21 @@ def about(player: Player, given: Json) -> Json:
         "layers": 0 if words.heads is None else words.heads.layers,
         "heads": 0 if words.heads is None else words.heads.heads,
         "prompt": _own_prompt(player.run.path),
+        "limits": {name: _limits(Generate.model_fields[name]) for name in (*Chosen.model_fields, "tokens", "seed")},
     }
+
+
+def _limits(field: FieldInfo) -> Json:
+    """What a number must be: "least" or "above", "most", whether it is "whole", and what it is "for"."""
+    found: Json = {"whole": field.annotation is int, "for": field.description}
+    for bound in field.metadata:
+        if isinstance(bound, Ge):
+            found["least"] = bound.ge
+        elif isinstance(bound, Gt):
+            found["above"] = bound.gt
+        elif isinstance(bound, Le):
+            found["most"] = bound.le
+    return found
 
 
 def _own_prompt(folder: Path) -> str:

@@ -6,8 +6,10 @@ Out, first: {"ready": {"seconds", "threads"}}, or {"error"} where the run cannot
 of {"id", "part"} and {"id", "end": true}.
 
 One ask is worked on at a time. A thread reads what comes meanwhile, so that a cancel ends what is being told at its
-next part, and an ask with the key of an older one that has not begun takes its place. The end of the input ends the
-process. It gives way to a training that wants the same cores.
+next part, and an ask with the key of an older one that has not begun takes its place. Short asks do not wait for the
+end of a long one: they are answered between two of its parts. A long one that waits for another says so in a first
+part, {"waits": the other's name}. The end of the input ends the process. It gives way to a training that wants the
+same cores.
 """
 
 from __future__ import annotations
@@ -33,6 +35,11 @@ __all__ = ["MODULES", "Worker", "asks"]
 
 MODULES = ("images", "codes", "words", "series", "gates")
 """Files of this package that end in ASKS."""
+SHORT = frozenset({"words/about", "words/law", "words/attention", "words/maps", "series/window", "series/close"})
+"""Asks that are answered between two parts of another: soon done, drawing no random number, and reading with a memory
+of their own or from what is whole at every part."""
+LONG = frozenset({"words/generate", "series/judge"})
+"""Asks that say so where they wait for each other."""
 NICER = 5
 """How far its priority is lowered once the run is loaded."""
 THREADS = 1
@@ -58,6 +65,8 @@ class Worker:
         self._waiting: deque[Json] = deque()
         self._cancelled: set[int] = set()
         self._begun: int | None = None
+        self._working = ""
+        """What is being told, while something is."""
 
     def take(self, line: str) -> None:
         """What came, from the thread that reads."""
@@ -70,6 +79,8 @@ class Worker:
             older = [one for one in self._waiting if key and one.get("latest") == key]
             for one in older:
                 self._waiting.remove(one)
+            if {self._working, asked["ask"]} <= LONG:  # told before it can begin, so that it is the first part
+                self._write({"id": asked["id"], "part": {"waits": self._working}})
             self._waiting.append(asked)
             self._changed.notify()
         for one in older:
@@ -89,16 +100,27 @@ class Worker:
             while not self._waiting:
                 self._changed.wait()
             asked = self._waiting.popleft()
-            self._begun = id = int(asked["id"])
-        try:
-            self._answer(id, str(asked["ask"]), asked["with"])
-        except Exception as error:
-            self._write({"id": id, "error": said(error)})
+            self._begun, self._working = int(asked["id"]), str(asked["ask"])
+        self._answer(asked)
         with self._changed:
-            self._begun = None
+            self._begun, self._working = None, ""
             self._cancelled.clear()
 
-    def _answer(self, id: int, name: str, given: Json) -> None:
+    def _answer(self, asked: Json) -> None:
+        try:
+            self._tell(int(asked["id"]), str(asked["ask"]), asked["with"])
+        except Exception as error:
+            self._write({"id": asked["id"], "error": said(error)})
+
+    def _short(self) -> list[Json]:
+        """Short asks that wait, taken out."""
+        with self._changed:
+            found = [one for one in self._waiting if one["ask"] in SHORT]
+            for one in found:
+                self._waiting.remove(one)
+        return found
+
+    def _tell(self, id: int, name: str, given: Json) -> None:
         handler = asks(name.partition("/")[0]).get(name)
         if handler is None:
             raise InputError(f"there is nothing to ask called {name[:100]!r}")
@@ -111,6 +133,8 @@ class Worker:
                 if id in self._cancelled:
                     break
                 self._write({"id": id, "part": part})
+                for short in self._short():
+                    self._answer(short)
         self._write({"id": id, "end": True})
 
 

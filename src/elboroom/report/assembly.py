@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import warnings
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -29,7 +31,7 @@ from .forecasts import forecasts
 from .layout import Section
 from .memory_section import memory
 from .modes import modes
-from .names import printable, shown_name
+from .names import printable, shown_name, shown_text
 from .numbers import written
 from .pictures import Picture
 from .quality import quality_tables, sample_quality
@@ -79,36 +81,50 @@ def report_html(folder: Path) -> str:
     )
 
 
+SECTIONS: list[Callable[[Contents], Section | None]] = [
+    training,
+    sample_quality,
+    quality_tables,
+    modes,
+    classes,
+    class_by_class,
+    mistakes,
+    forecasts,
+    text.standing,
+    text.writing,
+    context_and_copying,
+    galleries.reconstruction,
+    denoising,
+    measures.by_column,
+    galleries.samples,
+    varied,
+    truncation,
+    looks,
+    neighbours,
+    galleries.manifold,
+    latent.latent_code,
+    code_law,
+    attention,
+    memory,
+    measures.all_measures,
+]
+"""The figures' sections in the order of the page; what a kind of run does not have gives None."""
+
+
 def _sections(contents: Contents) -> list[Section]:
-    """The figures' sections in the order of the page; what a kind of run does not have is left out."""
-    made = [
-        training(contents),
-        sample_quality(contents),
-        quality_tables(contents),
-        modes(contents),
-        classes(contents),
-        class_by_class(contents),
-        mistakes(contents),
-        forecasts(contents),
-        text.standing(contents),
-        text.writing(contents),
-        context_and_copying(contents),
-        galleries.reconstruction(contents),
-        denoising(contents),
-        measures.by_column(contents),
-        galleries.samples(contents),
-        varied(contents),
-        truncation(contents),
-        looks(contents),
-        neighbours(contents),
-        galleries.manifold(contents),
-        latent.latent_code(contents),
-        code_law(contents),
-        attention(contents),
-        memory(contents),
-        measures.all_measures(contents),
-    ]
+    made = [_made(section, contents) for section in SECTIONS]
     return [section for section in made if section is not None]
+
+
+def _made(section: Callable[[Contents], Section | None], contents: Contents) -> Section | None:
+    """A section; where it cannot be made one sentence with the reason stands in its place, and a warning tells it."""
+    try:
+        return section(contents)
+    except Exception as error:
+        heading = section.__name__.replace("_", " ").capitalize()
+        why = f"{type(error).__name__}: {shown_text(error)}"
+        warnings.warn(f"report of {contents.name}: {heading}: {why}", stacklevel=2)
+        return Section(section.__name__, heading, sentences=[f"This part could not be drawn: {why}."])
 
 
 def _numbered(sections: list[Section]) -> list[Section]:

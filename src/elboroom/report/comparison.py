@@ -7,30 +7,32 @@ interval of the difference clear of 0, nothing less.
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
-from .assembly import on_paper, on_phones, page
+from elboroom.core.errors import InputError
+
+from .assembly import FOLDER, on_paper, on_phones, page
 from .comparison_codes import code_maps, code_sheets, objectives
-from .contents import read_run
-from .figures import SHAPES, Dot, mark, mark_axis
+from .comparison_curves import curves
+from .comparison_marks import AS_MARKS, RULES, Slot, interval_marks, key, slots
+from .contents import Contents, read_run
+from .figures import mark_axis
 from .galleries import last_sheet
 from .layout import Cell, Table, csv_uri, measured, named
 from .names import shown_name, shown_text
 from .numbers import Form, written
 from .pictures import Picture
-from .plots import Axis, Canvas
 from .record import value_text as setting_text
 from .words import Word, clean, measure, plural
 
 __all__ = ["comparison_html"]
 
 MARK_WIDTH = 320.0
-AS_MARKS = 6
-"""Runs with a shape of their own; more are shown as a table only."""
 GROUPS = (
     ("How well it knows the data", ("bits_per_dim", "elbo_nats", "log_likelihood_nats", "rate_nats", "distortion_nats",
                                     "bits_per_byte", "loss_nats_per_token", "perplexity", "token_accuracy")),
@@ -71,22 +73,28 @@ def comparison_html(table: dict[str, Any]) -> str:
     """The page made of what `compare` returns."""
     runs = table["runs"]
     names = [str(run["name"]) for run in runs]
-    groups = _groups(table, len(runs))
-    pictures, sheets = _samples(runs), code_sheets(runs)
+    at = slots(runs)
+    read = _read(runs)
+    pictures, sheets = _samples(read), code_sheets(read)
     title = f"Compare {plural(len(runs), 'run')}"
     differing = _settings(table, names, only_differing=True)
+    notes = [shown_text(note) for note in table.get("notes") or []]
+    if len(runs) > AS_MARKS:
+        notes.append(f"{len(runs)} runs: a table without marks and curves, which up to {AS_MARKS} have.")
     return page(
         "comparison.html",
-        on_phones([*pictures, *(one for kind in sheets for one in kind.pictures)]) + on_paper(title, "compared"),
+        on_phones([*pictures, *(one for kind in sheets for one in kind.pictures)])
+        + on_paper(title, "compared")
+        + RULES,
+        (FOLDER / "comparison.js").read_text(encoding="utf-8") if any(slot.opens for slot in at) else "",
         title=title,
-        notes=[shown_text(note) for note in table.get("notes") or []],
-        runs=[
-            {"name": shown_name(run["name"]), "model": shown_name(run["model"]), "key": _key(i)}
-            for i, run in enumerate(runs)
-        ],
-        groups=groups,
+        notes=notes,
+        runs=[_head(run, slot) for run, slot in zip(runs, at, strict=True)],
+        marked=len(runs) <= AS_MARKS,
+        groups=_groups(table, at),
+        curves=curves(read, at),
         samples=pictures,
-        maps=code_maps(runs),
+        maps=code_maps(read),
         sheets=sheets,
         objectives=objectives(table),
         differing=differing,
@@ -96,24 +104,28 @@ def comparison_html(table: dict[str, Any]) -> str:
     )
 
 
-def _key(i: int) -> Markup:
-    """The run's shape, as in the marks."""
-    canvas = Canvas(12, 12)
-    if i < AS_MARKS:
-        canvas.shape(6, 6, SHAPES[i], f"c{i + 1} fill")
-    return canvas.svg("", "slot")
+def _head(run: dict[str, Any], slot: Slot) -> dict[str, Any]:
+    """A run at the head of its column."""
+    favoured = "trained on these data" if run.get("favoured") else ""
+    return {
+        "name": shown_name(run["name"]),
+        "model": shown_name(run["model"]),
+        "key": key(slot),
+        "opens": slot.opens,
+        "favoured": favoured,
+    }
 
 
-def _groups(table: dict[str, Any], count: int) -> list[Group]:
+def _groups(table: dict[str, Any], at: list[Slot]) -> list[Group]:
     found = {str(entry["key"]): entry for entry in table.get("measures") or []}
     groups = (FORECASTS, *GROUPS) if "mae_horizon" in found else GROUPS
-    placed = [Group(heading, [_row(found.pop(k), count) for k in keys if k in found]) for heading, keys in groups]
-    placed.append(Group(OTHERS, [_row(entry, count) for entry in found.values()]))
-    placed.append(Group(COSTS, [_cost(entry, count) for entry in table.get("costs") or []]))
+    placed = [Group(heading, [_row(found.pop(k), at) for k in keys if k in found]) for heading, keys in groups]
+    placed.append(Group(OTHERS, [_row(entry, at) for entry in found.values()]))
+    placed.append(Group(COSTS, [_cost(entry, at) for entry in table.get("costs") or []]))
     return [group for group in placed if group.rows]
 
 
-def _row(entry: dict[str, Any], count: int) -> Row:
+def _row(entry: dict[str, Any], at: list[Slot]) -> Row:
     key, cells = str(entry["key"]), entry["cells"]
     word = measure(key)
     references = [(str(r["name"]), float(r["value"])) for r in entry.get("references") or [] if _finite(r.get("value"))]
@@ -138,7 +150,7 @@ def _row(entry: dict[str, Any], count: int) -> Row:
     return Row(
         label=word.label,
         second=second,
-        marks=_marks(cells, [v for _, v in references], axis, count),
+        marks=interval_marks(cells, [v for _, v in references], axis, at),
         cells=[_cell(key, cell, cell.get("run") == entry.get("best")) for cell in cells],
         said=_said(entry),
     )
@@ -149,23 +161,13 @@ def _better(word: Word, entry: dict[str, Any]) -> str:
     return f"{better} is better" if better else word.meaning
 
 
-def _marks(cells: list[dict[str, Any]], references: list[float], axis: Axis | None, count: int) -> Markup:
-    """One line a run; a run without the measure says why on its line."""
-    if axis is None or count > AS_MARKS:
-        return Markup("")
-    dots = [
-        Dot(float(c["value"]), *(float(c[n]) if _finite(c.get(n)) else None for n in ("low", "high")))
-        if _finite(c.get("value"))
-        else Dot(math.nan)
-        for c in cells
-    ]
-    return mark(dots, references, axis, MARK_WIDTH, [str(c.get("why") or "") for c in cells])
-
-
 def _cell(key: str, cell: dict[str, Any], best: bool) -> Cell:
     if not _finite(cell.get("value")):
         return Cell(
-            "none", "num muted", title=str(cell.get("why") or ""), data={"key": key, "run": str(cell.get("run") or "")}
+            str(cell.get("lacks") or "none"),
+            "num muted",
+            title=str(cell.get("why") or ""),
+            data={"key": key, "run": str(cell.get("run") or "")},
         )
     text = written(cell["value"], cell.get("low"), cell.get("high"))
     name = str(cell.get("run") or "")
@@ -187,7 +189,7 @@ def _said(entry: dict[str, Any]) -> str:
     return shown_text("cannot be told apart" if text == "no difference" else text)
 
 
-def _cost(entry: dict[str, Any], count: int) -> Row:
+def _cost(entry: dict[str, Any], at: list[Slot]) -> Row:
     cells = entry["cells"]
     values = [float(c["value"]) for c in cells if _finite(c.get("value"))]
     axis = mark_axis(values, MARK_WIDTH)
@@ -203,19 +205,24 @@ def _cost(entry: dict[str, Any], count: int) -> Row:
     ]
     second = "one run each, no interval" + ("; log axis" if axis and axis.log else "")
     label = str(entry.get("label") or clean(str(entry["key"])))
-    return Row(label[:1].upper() + label[1:], second, _marks(cells, [], axis, count), texts, "")
+    return Row(label[:1].upper() + label[1:], second, interval_marks(cells, [], axis, at), texts, "")
 
 
-def _samples(runs: list[dict[str, Any]]) -> list[Picture]:
-    """The last sheet of samples of each run that has one, all at one factor."""
-    found = []
+def _read(runs: list[dict[str, Any]]) -> dict[str, Contents]:
+    """By name the folders that are still there and can be read."""
+    found = {}
     for run in runs:
         place = Path(str(run.get("path") or ""))
         if (place / "run.json").is_file():
-            sheet = last_sheet(read_run(place), str(run["name"]))
-            if sheet is not None:
-                found.append(sheet)
+            with suppress(InputError):
+                found[str(run["name"])] = read_run(place)
     return found
+
+
+def _samples(read: dict[str, Contents]) -> list[Picture]:
+    """The last sheet of samples of each run that has one, all at one factor."""
+    sheets = [last_sheet(contents, name) for name, contents in read.items()]
+    return [sheet for sheet in sheets if sheet is not None]
 
 
 def _settings(table: dict[str, Any], names: list[str], *, only_differing: bool) -> Table | None:

@@ -6,12 +6,11 @@ Pictures come from the run folders and show each run's own held-out part; the nu
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .contents import Contents, read_run
+from .contents import Contents
 from .figures import code_map
 from .galleries import sheet_picture
 from .latent import PRIOR_RADIUS, class_groups, principal_axes
@@ -40,22 +39,21 @@ class Sheets:
     pictures: list[Picture] = field(default_factory=list)
 
 
-def code_maps(runs: list[dict[str, Any]]) -> list[Figure]:
+def code_maps(read: dict[str, Contents]) -> list[Figure]:
     """One map a run, classes in the same colours; the dashed circle holds 95 % of N(0, I) in the plane."""
-    found = [(str(run["name"]), contents) for run in runs if (contents := _read(run)) is not None and contents.codes]
+    found = [(name, contents) for name, contents in read.items() if contents.codes]
     return [_map(name, contents) for name, contents in found[:MOST_MAPS]]
 
 
-def code_sheets(runs: list[dict[str, Any]]) -> list[Sheets]:
+def code_sheets(read: dict[str, Contents]) -> list[Sheets]:
     """Kinds of sheets that two runs or more have; each picture is labelled with its run."""
     out = []
     for file, heading, caption in SHEETS:
         sheets = Sheets(heading, caption)
-        for run in runs:
-            contents = _read(run)
-            one = None if contents is None else sheet_picture(contents, file, f"{heading}, {run['name']}")
+        for name, contents in read.items():
+            one = sheet_picture(contents, file, f"{heading}, {name}")
             if one is not None:
-                one.label = str(run["name"])
+                one.label = name
                 sheets.pictures.append(one)
         if len(sheets.pictures) > 1:
             out.append(sheets)
@@ -80,11 +78,6 @@ def objectives(table: dict[str, Any]) -> Table | None:
 def _spoken(name: str) -> str:
     """A weighted sum need not be in nats, whatever its terms are."""
     return "loss" if name == "loss_nats" else shown_name(name.replace("_", " "))
-
-
-def _read(run: dict[str, Any]) -> Contents | None:
-    place = Path(str(run.get("path") or ""))
-    return read_run(place) if (place / "run.json").is_file() else None
 
 
 def _map(name: str, contents: Contents) -> Figure:

@@ -1,6 +1,11 @@
 "use strict";
 // Reading of values under the pointer or by arrow keys, and saving a drawing. The page is complete without it.
 (() => {
+  if (parent !== window) {
+    // Shown inside another page: it is told where the reader is, and may ask for a print.
+    addEventListener("hashchange", () => parent.postMessage({ at: location.hash }, "*"));
+    addEventListener("message", (e) => e.source === parent && e.data === "print" && print());
+  }
   const close = (list, x) => {
     let best = 0;
     for (let i = 1; i < list.length; i++) if (Math.abs(list[i] - x) < Math.abs(list[best] - x)) best = i;

@@ -6,17 +6,17 @@ their next token; `/v1/completions/ID/cancel` ends them where they are and lets 
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING, Any
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from elboroom.web.answers import Answer, Refusal, as_refusal, document, error_body, wanted
+from elboroom.web.leaving import while_there
 
 from .forms import CompletionBody
 from .ticket import Ticket
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Completions"]
 
-Result = TypeVar("Result")
 DEFAULT_TOKENS = 16
 UNUSED = {
     "echo": "put the prompt before the text yourself",
@@ -56,14 +55,14 @@ class Completions:
         if form.stream:
             return _Stream(self, made, await self._first(request, made))
         try:
-            return Answer(made.whole(await _unless_gone(request.receive, ticket.whole())))
+            return Answer(made.whole(await while_there(request.receive, ticket.whole())))
         finally:
             self.close(made.id)
 
     async def _first(self, request: Request, made: _Made) -> list[Gain]:
         """The first pieces: before them a stream can still be refused."""
         try:
-            return await _unless_gone(request.receive, made.ticket.news())
+            return await while_there(request.receive, made.ticket.news())
         except BaseException:
             self.close(made.id)
             raise
@@ -96,7 +95,7 @@ class _Stream:
         try:
             headers = [(b"content-type", b"text/event-stream; charset=utf-8")]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
-            await _unless_gone(receive, self._send(send))
+            await while_there(receive, self._send(send))
         finally:
             self.owner.close(self.made.id)
 
@@ -194,24 +193,6 @@ def _joined(gains: Sequence[Gain]) -> list[_Gained]:
 
 def _event(what: dict[str, Any]) -> bytes:
     return b"data: " + document(what) + b"\n\n"
-
-
-async def _unless_gone(receive: Receive, work: Coroutine[Any, Any, Result]) -> Result:
-    """What `work` gives, unless the client closes the connection before."""
-
-    async def gone() -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-
-    working, going = asyncio.ensure_future(work), asyncio.ensure_future(gone())
-    try:
-        await asyncio.wait((working, going), return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise ClientDisconnect
-        return working.result()
-    finally:
-        working.cancel()
-        going.cancel()
 
 
 def _asked(form: CompletionBody, model: str) -> Asked:

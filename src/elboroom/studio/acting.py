@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
+import math
 import re
+import shlex
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +15,18 @@ from elboroom.core import registry
 from elboroom.core.errors import InputError
 
 from . import forms, preview
-from .asking import Checker
+from .asking import Checker, Trials
 from .checker import as_words
+from .comparing import Comparisons, Data
 from .holding import Holding
 from .jobs import Jobs, ask
-from .shelf import Missing, Shelf
+from .shelf import Shelf
 from .summary import read_json
+from .sweeps import Sweeps
 
 __all__ = ["Acting"]
 
-READ_S, COMPARE_S = 120.0, 900.0
+READ_S, SETS_S = 120.0, 60.0
 _SET = re.compile(r"\w{1,80}(:[\w:.-]{1,80})?", re.ASCII)
 Json = dict[str, Any]
 
@@ -38,7 +42,10 @@ class Acting:
         """Children run here, so that no word of theirs is the name of a file."""
         files.make_folder(self.cwd)
         self.checker = Checker(self.cwd)
+        self.trials = Trials(self.cwd)
+        self.comparisons = Comparisons(shelf, self.cwd)
         self._sets: list[Json] = []
+        self._asked = -math.inf
         self._starting = asyncio.Lock()
 
     def data(self, source: forms.DataOf) -> tuple[str, str, list[str]]:
@@ -86,6 +93,16 @@ class Acting:
         registry.find(form.model)
         return await self.checker.ask({"model": form.model, "options": form.options})
 
+    async def estimate(self, form: forms.Estimated) -> Json:
+        """What a training would cost, by a trial that leaves nothing."""
+        registry.find(form.model)
+        source, name, _ = self.data(form.data)
+        as_words(form.options)  # refuses what a page may not set
+        answer = await self.trials.ask({"model": form.model, "source": source, "options": form.options})
+        if "error" in answer:
+            raise InputError(_without(str(answer["error"]), source, name))
+        return answer
+
     async def taken_apart(self, form: forms.Command) -> Json:
         """A pasted command as the values of the form; data it names must be a set or an upload."""
         answer = await self.checker.ask({"command": form.command})
@@ -110,49 +127,48 @@ class Acting:
                 name, message = next(iter(checked["errors"].items()))
                 raise InputError(f"{name}: {message}" if name else message)
             source, name, more = self.data(form.data)
-            run = self.shelf.free_name(form.model, name)
+            run = self.shelf.free_name(form.model, name, self.jobs.beginning())
             words = [*_flags(form.model, form.options), *more]
-            shown = ["fit", form.model, name, *words]
+            line = shlex.join(["elboroom", "fit", form.model, name, *words])
             place = ["--run", str(self.shelf.folder / run)]
-            return self.jobs.start(form.key, ["fit", form.model, source, *words, *place], run, shown)
+            return self.jobs.start(form.key, ["fit", form.model, source, *words, *place], run, line)
 
     async def resume(self, id: str, form: forms.Resumed) -> Json:
         found = self.shelf.run(id)
         more = [f"--steps=+{form.steps}"] if form.steps else []
-        return self.jobs.start(form.key, ["resume", str(found.path), *more], found.name, ["resume", found.name, *more])
+        line = " ".join(["elboroom resume", self.shelf.said(found.name), *more])
+        return self.jobs.start(form.key, ["resume", str(found.path), *more], found.name, line)
+
+    async def resume_sweep(self, sweeps: Sweeps, id: str, form: forms.Resumed) -> Json:
+        """Go on with a sweep by the command it was begun with."""
+        name, path, words = sweeps.again(id)
+        place = self.shelf.said("" if path == self.shelf.folder else name)
+        line = " ".join(["elboroom sweep", *map(shlex.quote, words[1:-3]), "--run", place, words[-1]])
+        return self.jobs.start(form.key, words, name, line)
 
     async def sets(self) -> list[Json]:
-        """The named sets; asked for once."""
-        if not self._sets:
+        """The named sets, asked for once a minute at most: files may come where they are looked for."""
+        if time.monotonic() - self._asked > SETS_S:
             said = await ask(["data"], timeout_s=READ_S, cwd=self.cwd)
-            self._sets = said.document if isinstance(said.document, list) else []
+            if said.code or not isinstance(said.document, list):
+                raise InputError(f"the catalogue of named sets cannot be read: {said.message or 'no answer'}")
+            self._sets, self._asked = said.document, time.monotonic()
         return self._sets
 
-    async def compare(self, form: forms.Comparison) -> Json:
-        """Measure runs on the data they share, and keep the page `elboroom compare` writes."""
-        found = [self.shelf.run(id) for id in form.runs]
-        stamps = [
-            str((f.path / "metrics.json").stat().st_mtime_ns) if _has(f.path, "metrics.json") else "" for f in found
-        ]
-        key = hashlib.sha256("|".join([*form.runs, *stamps]).encode()).hexdigest()[:16]
-        out = self.shelf.own / "compare" / f"{key}.html"
-        if not out.is_file():
-            files.make_folder(out.parent)
-            paths = [str(f.path) for f in found]
-            said = await ask(["compare", *paths, "--out", str(out), "--force"], timeout_s=COMPARE_S, cwd=self.cwd)
-            if said.code or not out.is_file():
-                error = said.document.get("error") if isinstance(said.document, dict) else ""
-                raise InputError(_without(str(error or said.message), str(self.shelf.folder) + "/", ""))
-        return {"id": key, "command": " ".join(["elboroom compare", *(f.name for f in found)])}
-
-    def comparison(self, id: str) -> str:
-        path = self.shelf.own / "compare" / f"{id}.html"
-        if not re.fullmatch(r"[0-9a-f]{16}", id) or not path.is_file():
-            raise Missing
-        return path.read_text(encoding="utf-8")
+    def compare(self, form: forms.Comparison) -> Json:
+        """Where a comparison stands; see `Comparisons`."""
+        source, data = form.data, None
+        if source.set or source.upload or source.run:
+            place, name, _ = self.data(source)
+            inside = not source.set and Path(place).is_relative_to(self.shelf.folder)
+            said = self.shelf.said(str(Path(place).relative_to(self.shelf.folder))) if inside else shlex.quote(name)
+            data = Data(place, name, said)
+        return self.comparisons.ask([self.shelf.run(id) for id in form.runs], data, form.begin)
 
     def close(self) -> None:
         self.checker.close()
+        self.trials.close()
+        self.comparisons.close()
 
 
 def _flags(model: str, options: dict[str, str]) -> list[str]:
@@ -172,7 +188,3 @@ def _flags(model: str, options: dict[str, str]) -> list[str]:
 def _without(message: str, source: str, name: str) -> str:
     """A message with the short name where the command line says the place: a page knows names."""
     return message.replace(source, name)
-
-
-def _has(path: Path, name: str) -> bool:
-    return (path / name).is_file()

@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from elboroom.cli.listing import Models
 from elboroom.web.answers import Answer, Refusal, wanted
 from elboroom.web.guard import Guard, Rules, Upload
+from elboroom.web.leaving import while_there
 
 from . import events, forms, looking, pages
 from .acting import Acting
@@ -36,11 +37,15 @@ from .sweeps import Sweeps
 __all__ = ["ENTER", "Studio"]
 
 ENTER = "/enter"
+LIST_LIMIT = 16 << 20
+"""Bytes: the names of as many files as an upload may have."""
 SANDBOX = (
     "sandbox allow-scripts allow-modals allow-downloads; default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
     "script-src 'unsafe-inline'; frame-ancestors 'self'; base-uri 'none'; form-action 'none'"
 )
 """A report is shown without the studio's rights: no cookie, no request; its own policy names the one script it has."""
+WHOLE = 1_000_000
+"""Pixel columns that no screen has: with so many a page asks for every row that was logged."""
 Json = dict[str, Any]
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -70,7 +75,13 @@ class Studio:
 
         uploads = {"/api/uploads/": Upload(media_type="application/octet-stream", limit=FILE_LIMIT)}
         rules = Rules(
-            port=port, token=token, cookie=f"elboroom-{port}", enter=ENTER, policy=pages.POLICY, uploads=uploads
+            port=port,
+            token=token,
+            cookie=f"elboroom-{port}",
+            enter=ENTER,
+            policy=pages.POLICY,
+            uploads=uploads,
+            limits={"/api/uploads": LIST_LIMIT},
         )
         return Guard(routed, rules)
 
@@ -101,6 +112,7 @@ class Studio:
             ("GET", "/api/runs/{id}", self._run),
             ("GET", "/api/runs/{id}/history", self._history),
             ("GET", "/api/runs/{id}/media/{media}", self._media),
+            ("GET", "/api/runs/{id}/media/{media}/said", self._media_said),
             ("GET", "/api/runs/{id}/log", self._log),
             ("GET", "/api/runs/{id}/files", self._files),
             ("GET", "/api/runs/{id}/checks", self._checks),
@@ -117,6 +129,8 @@ class Studio:
             ("POST", "/api/bin/restore", self._restore),
             ("GET", "/api/sweeps", self._sweeps),
             ("GET", "/api/sweeps/{id}", self._sweep),
+            ("GET", "/api/sweeps/{id}/report", self._sweep_report),
+            ("POST", "/api/sweeps/{id}/resume", self._sweep_resume),
             ("GET", "/api/models", self._models),
             ("GET", "/api/models/{id}", self._model),
             ("GET", "/api/sets", self._sets),
@@ -125,10 +139,14 @@ class Studio:
             ("PUT", "/api/uploads/{id}/{number:int}", self._upload_file),
             ("POST", "/api/readings", self._read),
             ("POST", "/api/check", self._check),
+            ("POST", "/api/estimate", self._estimate),
             ("POST", "/api/command", self._command),
             ("POST", "/api/start", self._start),
+            ("GET", "/api/compare", self._comparable),
             ("POST", "/api/compare", self._compare),
             ("GET", "/api/compare/{id}", self._comparison),
+            ("GET", "/api/compare/{id}/state", self._comparison_state),
+            ("POST", "/api/compare/{id}/end", self._comparison_end),
         ]
 
     # ---- pages ------------------------------------------------------------------------------------------------------
@@ -145,11 +163,11 @@ class Studio:
         """Every run and every start that came to nothing."""
         self.acting.jobs.reap()
         rows = [self.summaries.of(found) for found in self.shelf.runs()]
-        return rows + self.acting.jobs.failed({row["id"] for row in rows})
+        return rows + self.acting.jobs.failed({row["id"] for row in rows} | self.sweeps.ids())
 
     async def _runs(self, request: Request) -> Response:
         rows = await asyncio.to_thread(self.listed)
-        return Answer({"folder": self.shelf.folder.name, "runs": rows})
+        return Answer({"folder": self.shelf.folder.name, "runs": rows, "stamp": events.stamp_of(rows)})
 
     async def _run(self, request: Request) -> Response:
         id = request.path_params["id"]
@@ -163,7 +181,8 @@ class Studio:
         return Answer(await asyncio.to_thread(self._details, found))
 
     def _details(self, found: Found) -> Json:
-        return looking.details(found, self.summaries.of(found), self.acting.jobs)
+        told = looking.details(found, self.summaries.of(found), self.acting.jobs)
+        return {**told, "place": self.shelf.said(found.name), "job_now": self.acting.jobs.last(found.id)}
 
     async def _history(self, request: Request) -> Response:
         found, asked = self._found(request), request.query_params
@@ -171,7 +190,7 @@ class Studio:
         columns = functools.partial(
             self.histories.columns,
             found.path / "history.jsonl",
-            width=int(_number(asked.get("width"), 600, 50, 4000)),
+            width=int(_number(asked.get("width"), 600, 50, WHOLE)),
             names=names,
             axis=axis if (axis := asked.get("axis", "step")) in ("epoch", "time") else "step",
             low=_number(asked.get("low"), -math.inf),
@@ -184,6 +203,9 @@ class Studio:
         found = self._found(request)
         content, kind = await asyncio.to_thread(looking.media_bytes, found, request.path_params["media"])
         return Response(content, media_type=kind, headers={"cache-control": "private, max-age=3600"})
+
+    async def _media_said(self, request: Request) -> Response:
+        return Answer(await asyncio.to_thread(looking.media_said, self._found(request), request.path_params["media"]))
 
     async def _log(self, request: Request) -> Response:
         last = int(_number(request.query_params.get("lines"), 200, 1, 5000))
@@ -212,16 +234,29 @@ class Studio:
         asked = request.query_params
         offset = _number(request.headers.get("last-event-id") or asked.get("offset"), 0, 0)
         told = events.stream(
-            self.shelf, self.listed, self.summaries.of, run=asked.get("run", ""), offset=int(offset),
-            with_list=asked.get("list") == "1", closing=lambda: self.closing,
+            self.shelf, self.listed, self._told_of, run=asked.get("run", ""), offset=int(offset),
+            with_list=asked.get("list") == "1", stamp=asked.get("stamp", ""), closing=lambda: self.closing,
         )  # fmt: skip
         return StreamingResponse(told, media_type="text/event-stream")
+
+    def _told_of(self, found: Found) -> Json:
+        return {**self.summaries.of(found), "stopping": self.acting.jobs.stopping(found.path)}
 
     async def _sweeps(self, request: Request) -> Response:
         return Answer({"sweeps": await asyncio.to_thread(self.sweeps.listed)})
 
     async def _sweep(self, request: Request) -> Response:
-        return Answer(await asyncio.to_thread(self.sweeps.of, request.path_params["id"]))
+        id = request.path_params["id"]
+        found = await asyncio.to_thread(self.sweeps.of, id)
+        return Answer({**found, "job": self.acting.jobs.last(id)})
+
+    async def _sweep_report(self, request: Request) -> Response:
+        _, path = self.sweeps.place(request.path_params["id"])
+        return _framed(await asyncio.to_thread(looking.page_of, path / "report.html"))
+
+    async def _sweep_resume(self, request: Request) -> Response:
+        form = await wanted(request, forms.Resumed)
+        return Answer(await self.acting.resume_sweep(self.sweeps, request.path_params["id"], form))
 
     async def _models(self, request: Request) -> Response:
         from argparse import Namespace
@@ -241,13 +276,20 @@ class Studio:
         return Answer(await asyncio.to_thread(self.acting.holding.listed))
 
     async def _comparison(self, request: Request) -> Response:
-        return _framed(self.acting.comparison(request.path_params["id"]))
+        view = request.query_params.get("runs", "")
+        return _framed(await asyncio.to_thread(self.acting.comparisons.page, request.path_params["id"], view))
+
+    async def _comparable(self, request: Request) -> Response:
+        return Answer(await asyncio.to_thread(self.acting.comparisons.able))
+
+    async def _comparison_state(self, request: Request) -> Response:
+        return Answer(self.acting.comparisons.state(request.path_params["id"]))
 
     # ---- acting -----------------------------------------------------------------------------------------------------
 
     async def _stop(self, request: Request) -> Response:
         await wanted(request, forms.Nothing)
-        self.acting.jobs.stop(self._found(request).path)
+        self.acting.jobs.stop(self._found(request).path, first=request.query_params.get("first") == "1")
         return Answer({"asked": True})
 
     async def _resume(self, request: Request) -> Response:
@@ -282,10 +324,13 @@ class Studio:
         return Answer({"kept": True})
 
     async def _read(self, request: Request) -> Response:
-        return Answer(await self.acting.read(await wanted(request, forms.Reading)))
+        return Answer(await while_there(request.receive, self.acting.read(await wanted(request, forms.Reading))))
 
     async def _check(self, request: Request) -> Response:
         return Answer(await self.acting.check(await wanted(request, forms.Checked)))
+
+    async def _estimate(self, request: Request) -> Response:
+        return Answer(await while_there(request.receive, self.acting.estimate(await wanted(request, forms.Estimated))))
 
     async def _command(self, request: Request) -> Response:
         return Answer(await self.acting.taken_apart(await wanted(request, forms.Command)))
@@ -294,7 +339,12 @@ class Studio:
         return Answer(await self.acting.start(await wanted(request, forms.Started)))
 
     async def _compare(self, request: Request) -> Response:
-        return Answer(await self.acting.compare(await wanted(request, forms.Comparison)))
+        return Answer(self.acting.compare(await wanted(request, forms.Comparison)))
+
+    async def _comparison_end(self, request: Request) -> Response:
+        await wanted(request, forms.Nothing)
+        self.acting.comparisons.give_up(request.path_params["id"])
+        return Answer({"ended": True})
 
     def _found(self, request: Request) -> Found:
         return self.shelf.run(request.path_params["id"])

@@ -16,7 +16,7 @@ from typing import Any
 from elboroom.core import registry
 from elboroom.core.errors import ElboroomError, InputError
 
-__all__ = ["as_words", "check", "taken_apart"]
+__all__ = ["as_words", "check", "read_options", "sentence", "taken_apart"]
 
 PATHS = ("config", "from", "models", "run", "force", "or-resume", "debug", "json", "help")
 """Flags of `fit` that a page does not set: those that name places on this machine, and those that it decides itself."""
@@ -41,13 +41,13 @@ def check(model: str, options: dict[str, str]) -> dict[str, Any]:
         try:
             _checked(model, {name: text})
         except ElboroomError as error:
-            errors[name] = _sentence(str(error))
+            errors[name] = sentence(str(error))
     settings: dict[str, Any] = {}
     if not errors:
         try:
             settings = _checked(model, options)
         except ElboroomError as error:
-            errors[""] = _sentence(str(error))
+            errors[""] = sentence(str(error))
     return {"ok": not errors, "errors": errors, "settings": settings}
 
 
@@ -56,11 +56,16 @@ def _checked(model: str, options: dict[str, str]) -> dict[str, Any]:
     from elboroom.settings import checked
 
     entry = registry.entry(model)
-    given = _read([model, "data", *_switched(entry, options)])
+    given = read_options(entry, options)
     presets = {**entry.presets, "": {}}
     if (preset := given.get("preset") or "") not in presets:
         raise InputError(f"{model} has no preset {preset!r}; it has {', '.join(entry.presets) or 'none'}")
     return checked(entry, flags.settings(given))
+
+
+def read_options(entry: registry.Entry, options: dict[str, str]) -> dict[str, Any]:
+    """The options as the parser of `fit` reads them."""
+    return _read([entry.name, "data", *_switched(entry, options)])
 
 
 def _switched(entry: registry.Entry, options: dict[str, str]) -> list[str]:
@@ -130,7 +135,7 @@ def _is_switch(words: list[str], flag: str) -> bool:
     return action is not None and action.nargs == 0
 
 
-def _sentence(text: str) -> str:
+def sentence(text: str) -> str:
     """Without the verb and the model in front: the page knows where it stands."""
     text = re.sub(r"^[\w-]+: setting \w+ = ", "", text)
     text = re.sub(r"^fit: (argument )?(--[\w-]+: )?", "", text)
@@ -147,7 +152,7 @@ def main() -> None:
             else:
                 answer = check(str(asked["model"]), {str(k): str(v) for k, v in asked["options"].items()})
         except ElboroomError as error:
-            answer = {"ok": False, "errors": {"": _sentence(str(error))}, "settings": {}}
+            answer = {"ok": False, "errors": {"": sentence(str(error))}, "settings": {}}
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
 

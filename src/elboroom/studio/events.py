@@ -1,35 +1,40 @@
 """The one stream of events of a tab: what changed in the list, and new rows, state and pictures of the run it shows.
 
 The id of a row event is the byte offset behind its last row in history.jsonl, so a page that comes back with
-`Last-Event-ID` (or `?offset=`) gets every row once. A beat comes every 4 s; a page that misses three says so.
+`Last-Event-ID` (or `?offset=`) gets every row once. A list has a stamp, which comes with it, with its changes and with
+each beat: a page that comes back with an old one is told the whole list. A beat comes every 4 s; a page that misses
+three says so.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
 from .history import whole_lines
 from .looking import media
 from .shelf import Found, Missing, Shelf
 
-__all__ = ["stream"]
+__all__ = ["stamp_of", "stream"]
 
 LOOK_S, LIST_S, BEAT_S = 0.5, 1.5, 4.0
 MOST_ROWS = 5000
 """Rows in one event; a page that is farther behind asks for columns instead."""
+LIVE = ("curve", "curve_name", "step", "epoch", "time_s", "logged_s", "pace")
+"""What a page knows from the rows themselves; while a run trains its headline is one of them."""
 Json = dict[str, Any]
 
 
 async def stream(
     shelf: Shelf, listed: Callable[[], list[Json]], detail: Callable[[Found], Json], *, run: str, offset: int,
-    with_list: bool, closing: Callable[[], bool],
+    with_list: bool, stamp: str = "", closing: Callable[[], bool],
 ) -> AsyncIterator[bytes]:  # fmt: skip
-    """Events as text for as long as the page listens."""
-    seen: dict[str, str] | None = None
+    """Events as text for as long as the page listens; `stamp` is that of the list which it has."""
+    seen: dict[str, str] = {}
     last_detail, list_at, beat_at, gone = "", 0.0, 0.0, False
     yield b"retry: 2000\n\n"
     while not closing():
@@ -38,21 +43,22 @@ async def stream(
             list_at = now
             rows = await asyncio.to_thread(listed)
             texts = {row["id"]: json.dumps(row) for row in rows}
-            if seen is not None and texts != seen:
+            reached = _stamp(texts.values())
+            if stamp and stamp != reached:
                 changed = [row for row in rows if seen.get(row["id"]) != texts[row["id"]]]
-                yield _event("runs", {"changed": changed, "ids": list(texts)})
-            seen = texts
+                yield _event("runs", {"changed": changed, "ids": list(texts), "stamp": reached})
+            seen, stamp = texts, reached
         found = await asyncio.to_thread(_find, shelf, run)
         if run and found is None and not gone:
             yield _event("gone", {"run": run})
         gone = found is None
         if found is not None:
-            rows, reached = await asyncio.to_thread(whole_lines, found.path / "history.jsonl", offset)
-            if reached < 0 or len(rows) > MOST_ROWS:
-                offset = 0 if reached < 0 else reached
+            rows, end = await asyncio.to_thread(whole_lines, found.path / "history.jsonl", offset)
+            if end < 0 or len(rows) > MOST_ROWS:
+                offset = max(end, 0)
                 yield _event("anew", {"run": run}, offset)
             elif rows:
-                offset = reached
+                offset = end
                 yield _event("rows", {"run": run, "rows": rows}, offset)
             told = await asyncio.to_thread(_detail, found, detail)
             if told != last_detail:
@@ -60,8 +66,17 @@ async def stream(
                 yield _event("run", told, offset)
         if now - beat_at >= BEAT_S:
             beat_at = now
-            yield _event("beat", {"time_s": time.time()}, offset if run else None)
+            yield _event("beat", {"time_s": time.time(), "stamp": stamp}, offset if run else None)
         await asyncio.sleep(LOOK_S)
+
+
+def stamp_of(rows: list[Json]) -> str:
+    """The same for the same list."""
+    return _stamp(json.dumps(row) for row in rows)
+
+
+def _stamp(texts: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
 
 
 def _find(shelf: Shelf, run: str) -> Found | None:
@@ -73,8 +88,9 @@ def _find(shelf: Shelf, run: str) -> Found | None:
 
 
 def _detail(found: Found, detail: Callable[[Found], Json]) -> str:
-    summary = {k: v for k, v in detail(found).items() if k not in ("curve", "step", "epoch", "time_s")}
-    return json.dumps({"summary": summary, "media": media(found)})
+    summary = detail(found)
+    live = {*LIVE, "headline"} if summary.get("state") == "running" else LIVE
+    return json.dumps({"summary": {k: v for k, v in summary.items() if k not in live}, "media": media(found)})
 
 
 def _event(name: str, content: Json | str, id: int | None = None) -> bytes:

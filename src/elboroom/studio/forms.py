@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict
 
 from elboroom.web.answers import Form
 
-__all__ = ["Binned", "Checked", "Command", "Comparison", "DataOf", "Marked", "Nothing", "Reading", "Restored",
-    "Resumed", "Started", "UploadFile", "Uploaded"]  # fmt: skip
+__all__ = ["Binned", "Checked", "Command", "Comparison", "DataOf", "Estimated", "Marked", "Nothing", "Reading",
+    "Restored", "Resumed", "Started", "UploadFile", "Uploaded"]  # fmt: skip
 
 Short = Annotated[str, MaxLen(200)]
 Ids = Annotated[list[Short], MinLen(1), MaxLen(500)]
@@ -71,6 +71,13 @@ class Started(Checked):
     """one of {set}, {upload}, {run}"""
 
 
+class Estimated(Checked):
+    """A form whose training is tried."""
+
+    data: DataOf
+    """one of {set}, {upload}, {run}"""
+
+
 class Command(Form):
     """A pasted command line."""
 
@@ -99,8 +106,12 @@ class Resumed(Form):
 class Comparison(Form):
     """Runs to compare."""
 
-    runs: Annotated[list[Short], MinLen(2), MaxLen(8)]
-    """ids of two to eight runs"""
+    runs: Annotated[list[Short], MinLen(2), MaxLen(20)]
+    """ids of two to twenty runs"""
+    data: DataOf = DataOf()
+    """one of {set}, {upload}, {run}; none of them: the held-out data that the runs share"""
+    begin: bool = True
+    """whether it is measured where it has not been"""
 
 
 class Marked(Form):

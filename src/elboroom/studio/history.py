@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,8 @@ class Histories:
 
     def __init__(self) -> None:
         self._held: OrderedDict[Path, _Columns] = OrderedDict()
+        self._turn = threading.Lock()
+        """Two asks for one run at a time would read its whole history twice."""
 
     def read(self, path: Path) -> _Columns:
         """All rows there are by now."""
@@ -107,15 +110,14 @@ class Histories:
         `width` in pixel columns; `low` and `high` are the part of `axis` that is seen; `smooth` is the width of the
         mean as a share of the rows seen, 0 for none.
         """
-        held = self.read(path)
-        axes = {key: np.array(values, dtype=np.float64) for key, values in held.axes.items()}
-        series = {}
-        for name in names if names is not None else held.values:
-            if name in held.values:
-                where, values = held.values[name]
-                rows = np.array(where, dtype=np.int64)
-                series[name] = _series(axes, rows, np.array(values), axis, (low, high), width, smooth)
-        return {"offset": held.offset, "rows": held.rows, "names": list(held.values), "series": series}
+        with self._turn:
+            held = self.read(path)
+            axes = {key: np.array(values, dtype=np.float64) for key, values in held.axes.items()}
+            asked = held.values if names is None else [name for name in names if name in held.values]
+            found = {name: tuple(map(np.array, held.values[name])) for name in asked}
+            reached, rows, listed = held.offset, held.rows, list(held.values)
+        series = {n: _series(axes, where, v, axis, (low, high), width, smooth) for n, (where, v) in found.items()}
+        return {"offset": reached, "rows": rows, "names": listed, "series": series}
 
 
 def _series(

@@ -10,7 +10,6 @@ import asyncio
 import json
 import os
 import re
-import shlex
 import signal
 import subprocess
 import sys
@@ -69,9 +68,14 @@ class Jobs:
         self.shelf = shelf
         self.folder = shelf.own / "jobs"
         self._children: list[subprocess.Popen[bytes]] = []
+        self._stops: dict[Path, tuple[int, int]] = {}
+        """Of each run that was asked to stop the process that was asked, and how often."""
 
-    def start(self, key: str, words: list[str], name: str, shown: list[str]) -> dict[str, Any]:
-        """Begin `elboroom WORDS`, which writes the run `name`; with a key that was used, tell of that job instead."""
+    def start(self, key: str, words: list[str], name: str, line: str) -> dict[str, Any]:
+        """Begin `elboroom WORDS`, which writes the run `name`; with a key that was used, tell of that job instead.
+
+        `line` is the command as a page shows it.
+        """
         if not _KEY.fullmatch(key):
             raise InputError("the key of a start is 8 to 64 letters, digits and hyphens")
         place = self.folder / key
@@ -83,7 +87,7 @@ class Jobs:
             "key": key,
             "run": name,
             "id": identity(name),
-            "command": shlex.join(["elboroom", *shown]),
+            "command": line,
             "started_s": time.time(),
         }
         files.write_json(place / "job.json", record)
@@ -109,12 +113,24 @@ class Jobs:
             if child.poll() is not None:
                 self._children.remove(child)
 
-    def stop(self, run: Path) -> None:
-        """Ask the process that holds a run to save and stop; a second time it ends without saving the step."""
+    def stop(self, run: Path, *, first: bool = False) -> None:
+        """Ask the process that holds a run to save and stop; a second time it ends without saving the step.
+
+        A page that knows of no stop asks with `first`, which does nothing where another page has asked already.
+        """
         pid = holder(run)
         if not pid:
             raise InputError("no process of this machine trains this run; there is nothing to stop")
+        asked = self.stopping(run)
+        if first and asked:
+            return
+        self._stops[run] = (pid, asked + 1)
         os.kill(pid, signal.SIGTERM)
+
+    def stopping(self, run: Path) -> int:
+        """How often pages have asked the process that holds a run to stop."""
+        pid, asked = self._stops.get(run, (0, 0))
+        return asked if pid and pid == holder(run) else 0
 
     def failed(self, known: set[str]) -> list[dict[str, Any]]:
         """Jobs that ended, or have not come so far, before there was a run: rows of the list."""
@@ -137,6 +153,10 @@ class Jobs:
         """A run that was moved away after it had begun is no failed start."""
         return any(re.search(r"\d of [\d,]+ steps|report:", line) for line in tail)
 
+    def beginning(self) -> set[str]:
+        """Names of runs whose process is there and whose folder may not be."""
+        return {str(record["run"]) for record in self._records() if _is_alive(int(record.get("pid") or 0))}
+
     def said(self, key: str, last: int = 200) -> list[str]:
         """The last lines of a job's messages."""
         return tail_of(self.folder / key / "err.txt", last) if _KEY.fullmatch(key) else []
@@ -144,6 +164,15 @@ class Jobs:
     def of_run(self, id: str) -> dict[str, Any] | None:
         """The newest job that wrote to that run."""
         return next((record for record in self._records() if record["id"] == id), None)
+
+    def last(self, id: str) -> dict[str, Any]:
+        """Of the newest job under that id: "alive", and the "said" line it ended with; {} where there is none."""
+        record = self.of_run(id)
+        if record is None:
+            return {}
+        tail = self.said(record["key"])
+        alive = _is_alive(int(record.get("pid") or 0))
+        return {"alive": alive, "said": "" if alive or not tail else tail[-1].removeprefix("elboroom: ")}
 
     def forget(self, id: str) -> None:
         """Take the failed start of that id off the list."""

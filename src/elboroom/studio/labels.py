@@ -1,7 +1,8 @@
 """What a reader said of a run's events: marks "not an event", kept beside the runs and read by no model.
 
 One CSV file a run under the studio's own folder, so that the run's folder stays what training left. A mark names the
-data by their fingerprint: the same file judged again finds it, another file with the same name does not.
+data by their fingerprint: the same file judged again finds it, another file with the same name does not. Names that a
+spreadsheet would run as a formula stand behind a quote, as in every table that is written here.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 from elboroom.artifacts import files
 from elboroom.core.errors import InputError
+from elboroom.outputs import disarmed
 
 from .forms import Marked
 
@@ -46,8 +48,15 @@ class Labels:
             return []
         try:
             rows = list(csv.DictReader(io.StringIO(text), strict=True))
-            return [{**row, "start": int(row["start"]), "stop": int(row["stop"])} for row in rows]
-        except (csv.Error, KeyError, TypeError, ValueError):
+            return [
+                {
+                    **{key: _read(text) for key, text in row.items()},
+                    "start": int(row["start"]),
+                    "stop": int(row["stop"]),
+                }
+                for row in rows
+            ]
+        except (AttributeError, csv.Error, KeyError, TypeError, ValueError):
             raise InputError(f"{self.path(run).name}: is no list of marks any more; move it away") from None
 
     def mark(self, run: str, form: Marked) -> list[Json]:
@@ -62,9 +71,9 @@ class Labels:
                 now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
                 kept.append({**form.model_dump(exclude={"none"}), "label": NONE, "marked": now})
             out = io.StringIO()
-            writer = csv.DictWriter(out, HEAD, extrasaction="ignore", lineterminator="\n")
+            writer = csv.DictWriter(out, HEAD, lineterminator="\n")
             writer.writeheader()
-            writer.writerows(kept)
+            writer.writerows({key: _written(one[key]) for key in HEAD} for one in kept)
             files.make_folder(self.folder)
             files.write_text(self.path(run), out.getvalue())
         return kept
@@ -73,6 +82,18 @@ class Labels:
         """The file itself; its head alone where nothing was marked."""
         path = self.path(run)
         return path.read_text(encoding="utf-8") if path.is_file() else ",".join(HEAD) + "\n"
+
+
+def _written(value: Any) -> Any:
+    """A cell of the file. A quote that a name begins with is doubled, so that it is not taken for one put there."""
+    if not isinstance(value, str):
+        return value
+    return f"'{value}" if value.startswith("'") else disarmed(value)
+
+
+def _read(text: str) -> str:
+    """The inverse of `_written`."""
+    return text.removeprefix("'")
 
 
 def _same(one: Json, form: Marked) -> bool:

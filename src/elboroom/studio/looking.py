@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import time
 from pathlib import Path
@@ -14,9 +15,10 @@ from .jobs import Jobs, ask, tail_of
 from .shelf import Found, Missing, identity
 from .summary import measures, read_json, state_of
 
-__all__ = ["Checks", "details", "listed_files", "log_lines", "media", "media_bytes", "report"]
+__all__ = ["Checks", "details", "listed_files", "log_lines", "media", "media_bytes", "media_said",
+    "page_of", "report"]  # fmt: skip
 
-MOST_MEDIA, LARGEST_MEDIA, LARGEST_FILES = 2000, 64 << 20, 500
+MOST_MEDIA, LARGEST_MEDIA, LARGEST_FILES, MOST_SAID = 2000, 64 << 20, 500, 1000
 _EPOCH = re.compile(r"(epoch|step)-0*(\d+)")
 _KINDS = {".png": "image/png", ".txt": "text/plain; charset=utf-8"}
 Json = dict[str, Any]
@@ -28,6 +30,7 @@ def details(found: Found, summary: Json, jobs: Jobs) -> Json:
     state, why = state_of(found.path, meta) if meta else (summary["state"], summary["why"])
     data = meta.get("data") or {}
     job = jobs.of_run(found.id)
+    began = float(job["started_s"]) if job else 0.0
     return {
         **summary,
         "state": state,
@@ -45,7 +48,16 @@ def details(found: Found, summary: Json, jobs: Jobs) -> Json:
         "media": media(found),
         "checkpoints": sorted(p.name for p in (found.path / "checkpoints").glob("step-*")),
         "job": job["key"] if job else "",
+        "job_later": began > _changed_s(found.path / "run.json"),
+        "stopping": jobs.stopping(found.path),
     }
+
+
+def _changed_s(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _settings(meta: Json) -> list[Json]:
@@ -88,7 +100,9 @@ def _media(folder: Path) -> list[Path]:
         linked = any(p.is_symlink() for p in (path, *path.parents[: len(path.relative_to(folder).parts) - 1]))
         if path.suffix in _KINDS and not linked and path.is_file() and not path.name.startswith("."):
             found.append(path)
-    return found[:MOST_MEDIA]
+    if len(found) <= MOST_MEDIA:
+        return found
+    return sorted(sorted(found, key=lambda path: path.stat().st_mtime_ns)[-MOST_MEDIA:])
 
 
 def media_bytes(found: Found, id: str) -> tuple[bytes, str]:
@@ -99,6 +113,21 @@ def media_bytes(found: Found, id: str) -> tuple[bytes, str]:
                 raise InputError(f"media/{path.name}: larger than any picture a run draws; open it from the folder")
             return path.read_bytes(), _KINDS[path.suffix]
     raise Missing
+
+
+def media_said(found: Found, id: str) -> Json:
+    """{"said", "width", "height"} of a picture: the caption it carries, and its size. Raises Missing or InputError."""
+    from PIL import Image
+
+    content, kind = media_bytes(found, id)
+    if kind != _KINDS[".png"]:
+        return {"said": "", "width": 0, "height": 0}
+    try:
+        with Image.open(io.BytesIO(content)) as picture:
+            said = str(picture.info.get("Description") or "").strip()
+            return {"said": said[:MOST_SAID], "width": picture.width, "height": picture.height}
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        raise InputError("this picture is damaged") from None
 
 
 def listed_files(found: Found) -> list[Json]:
@@ -125,8 +154,15 @@ def report(found: Found, state: str) -> str:
 
     path = found.path / "report.html"
     if state == "done" and path.is_file() and not path.is_symlink():
-        return path.read_text(encoding="utf-8", errors="replace")
+        return page_of(path)
     return build(found.path)
+
+
+def page_of(path: Path) -> str:
+    """A page that a run or a sweep wrote. Raises Missing where there is none, or a link in its place."""
+    if not path.is_file() or path.is_symlink():
+        raise Missing
+    return path.read_text(encoding="utf-8", errors="replace")
 
 
 class Checks:

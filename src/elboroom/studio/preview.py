@@ -15,11 +15,15 @@ from elboroom.report.numbers import written
 __all__ = ["columns"]
 
 MOST_COLUMNS, MOST_ROWS, POINTS = 40, 200_000, 60
+"""Columns past the first are named alone."""
 MISSING = ("", "na", "n/a", "nan", "null", "none", "?", "-")
 
 
 def columns(path: Path) -> list[dict[str, Any]] | None:
-    """One entry a column of a CSV or TSV file with a head line; None for other files."""
+    """One entry a column of a CSV or TSV file with a head line; None for other files.
+
+    "rows": how many were looked at where there are more.
+    """
     ending = path.suffix.lower()
     if ending not in (".csv", ".tsv") or not path.is_file():
         return None
@@ -29,16 +33,21 @@ def columns(path: Path) -> list[dict[str, Any]] | None:
         mark = "\t" if ending == ".tsv" else max(",;\t", key=first.count)
         reader = csv.reader(file, delimiter=mark)
         try:
-            names = next(reader, [])[:MOST_COLUMNS]
-            found = [_Column(name) for name in names]
+            names = next(reader, [])
+            found = [_Column(name) for name in names[:MOST_COLUMNS]]
+            cut = 0
             for number, row in enumerate(reader):
                 if number >= MOST_ROWS:
+                    cut = number
                     break
                 for column, cell in zip(found, row, strict=False):
                     column.add(cell)
         except csv.Error:
             return None
-    return [column.shown() for column in found]
+    rest: list[dict[str, Any]] = [
+        {"name": name, "range": "", "missing": None, "curve": []} for name in names[MOST_COLUMNS:]
+    ]
+    return [*({**column.shown(), "rows": cut} for column in found), *rest]
 
 
 class _Column:

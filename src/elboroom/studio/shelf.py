@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 import secrets
+import shlex
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,7 @@ class Shelf:
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
         self.own = self.folder / OWN
+        self._from = Path.cwd()
 
     def runs(self) -> list[Found]:
         """Every run folder directly on the shelf, or one folder deeper, as the members of a sweep are."""
@@ -68,13 +70,21 @@ class Shelf:
         """The run of that id. Raises Missing."""
         return next((found for found in self.runs() if found.id == id), None) or _missing()
 
-    def free_name(self, model: str, data: str) -> str:
-        """MODEL-DATA-N with the first free N."""
+    def said(self, name: str) -> str:
+        """A run, or another folder below the shelf, as a shell takes it where the studio was started.
+
+        A shelf that lies elsewhere is named by its last folder alone: a page is told no places of this machine.
+        """
+        inside = self.folder.is_relative_to(self._from)
+        return shlex.quote(os.path.join(self.folder.relative_to(self._from) if inside else self.folder.name, name))
+
+    def free_name(self, model: str, data: str, taken: set[str]) -> str:
+        """MODEL-DATA-N with the first N that is free and not of `taken`, names of starts without a folder yet."""
         stem = re.sub(r"[^\w.-]+", "_", data.split(".")[0]).strip("._-")[:60] or "data"
         number = 1
-        while os.path.lexists(self.folder / f"{model}-{stem}-{number}"):
+        while (name := f"{model}-{stem}-{number}") in taken or os.path.lexists(self.folder / name):
             number += 1
-        return f"{model}-{stem}-{number}"
+        return name
 
     # ---- the bin ----------------------------------------------------------------------------------------------------
 

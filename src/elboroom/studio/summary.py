@@ -20,6 +20,8 @@ from .shelf import Found, is_held
 __all__ = ["Summaries", "measures", "state_of"]
 
 CURVE = 60
+PACE_S = 60.0
+"""The last stretch of training whose steps a second say what is left of it."""
 _READ = ("run.json", "metrics.json", "history.jsonl", "report.html")
 WHOLE, PIECE, PIECES = 1 << 20, 1 << 15, 24
 """Bytes: a history up to the first is read whole, of a longer one pieces that lie evenly, its two ends among them."""
@@ -60,7 +62,7 @@ class Summaries:
         stamp = tuple(_stamp(found.path / name) for name in _READ)
         held = self._held.get(found.path)
         if held is None or held[0] != stamp:
-            held = (stamp, _summary(found))
+            held = (stamp, _summary(found, str(held[1].get("curve_name") or "") if held else ""))
             self._held[found.path] = held
         summary = dict(held[1])
         if summary["state"] == "running" and not is_held(found.path):
@@ -76,13 +78,15 @@ def _stamp(path: Path) -> tuple[int, int]:
     return status.st_mtime_ns, status.st_size
 
 
-def _summary(found: Found) -> Json:
+def _summary(found: Found, before: str) -> Json:
+    """`before` is the curve that was shown last: pieces of a long history may miss a column that is seldom logged."""
     meta, damage = read_json(found.path / "run.json")
     if damage:
         return {"id": found.id, "name": found.name, "state": "unreadable", "why": damage, "started": "", "curve": []}
     data = meta.get("data") if isinstance(meta.get("data"), dict) else {}
     budget = meta.get("budget") if isinstance(meta.get("budget"), dict) else {}
-    rows = _rows(found.path / "history.jsonl")
+    rows, whole = _rows(found.path / "history.jsonl")
+    main = _main(rows, "" if whole else before)
     last = rows[-1] if rows else {}
     state = str(meta.get("state") or "stopped")
     return {
@@ -100,18 +104,20 @@ def _summary(found: Found) -> Json:
         "epoch": last.get("epoch"),
         "epochs": (budget or {}).get("epochs"),
         "time_s": last.get("time_s"),
-        "headline": _headline(found.path, last),
+        "logged_s": _stamp(found.path / "history.jsonl")[0] / 1e9,
+        "pace": _pace(rows),
+        "headline": _headline(found.path, rows, main),
         "report": (found.path / "report.html").is_file(),
-        **_curve(rows),
+        **_curve(rows, main),
     }
 
 
-def _rows(path: Path) -> list[Json]:
-    """All rows of a short history; of a long one those of its pieces."""
+def _rows(path: Path) -> tuple[list[Json], bool]:
+    """All rows of a short history, True; of a long one those of its pieces, False."""
     try:
         size = path.stat().st_size
         if size <= WHOLE:
-            return whole_lines(path, 0)[0]
+            return whole_lines(path, 0)[0], True
         lines: list[bytes] = []
         with path.open("rb") as file:
             for i in range(PIECES):
@@ -119,13 +125,14 @@ def _rows(path: Path) -> list[Json]:
                 file.seek(start)
                 lines += file.read(PIECE).split(b"\n")[1 if start else 0 : -1]  # cut lines at both ends are left out
     except OSError:
-        return []
-    return parsed(lines)
+        return [], True
+    return parsed(lines), False
 
 
-def _main(rows: list[Json]) -> str:
-    """The curve that a list shows: the first loss on validation data, else on training data."""
-    names = list(dict.fromkeys(name for row in rows[-5:] for name in row if "/" in name))
+def _main(rows: list[Json], before: str) -> str:
+    """The curve that a list shows: the first loss on validation data if any row has one, else on training data."""
+    names = list(dict.fromkeys(name for row in rows for name in row if "/" in name))
+    names += [before] if before and before not in names else []
     for start in ("valid/loss", "valid/", "train/loss", "train/"):
         for name in names:
             if name.startswith(start):
@@ -133,8 +140,18 @@ def _main(rows: list[Json]) -> str:
     return names[0] if names else ""
 
 
-def _curve(rows: list[Json]) -> Json:
-    name = _main(rows)
+def _pace(rows: list[Json]) -> float | None:
+    """Steps a second over the last minute of training."""
+    timed = [(t, s) for row in rows if (t := _finite(row.get("time_s"))) and (s := _finite(row.get("step")))]
+    if len(timed) < 2:
+        return None
+    (first, start), (last, end) = next(p for p in timed if p[0] >= timed[-1][0] - PACE_S), timed[-1]
+    if last <= first:
+        first, start = timed[-2]
+    return (end - start) / (last - first) if last > first and end > start else None
+
+
+def _curve(rows: list[Json], name: str) -> Json:
     pairs = [(row.get("step"), row.get(name)) for row in rows if name and name in row]
     if len(pairs) > CURVE:
         pairs = [pairs[round(i * (len(pairs) - 1) / (CURVE - 1))] for i in range(CURVE)]
@@ -174,19 +191,20 @@ def _measure(key: str, found: Json) -> Json:
     }
 
 
-def _headline(path: Path, last: Json) -> Json | None:
-    """The first measure of the report; before there is one, the value that training watches, "so far"."""
+def _headline(path: Path, rows: list[Json], name: str) -> Json | None:
+    """The first measure of the report; before there is one, the newest value of the run's main curve, "so far"."""
     metrics, _ = read_json(path / "metrics.json") if (path / "metrics.json").is_file() else ({}, "")
     for keys in words.HEADLINES:
         for key in keys:
             if isinstance(metrics.get(key), dict) and _finite(metrics[key].get("value")) is not None:
                 return _measure(key, metrics[key])
-    name = _main([last]) if last else ""
-    value = _finite(last.get(name)) if name else None
+    value = _finite(next((row[name] for row in reversed(rows) if name in row), None)) if name else None
     if value is None:
         return None
-    key = name.split("/", 1)[1]
-    return {"key": name, "label": words.measure(key).label, "text": written(value), "unit": "so far", "value": value}
+    part, key = name.split("/", 1)
+    word, unit = words.measure(key), f"{'validation' if part == 'valid' else part}, so far"
+    shown = {"key": name, "label": word.label, "better": word.better, "text": written(value)}
+    return {**shown, "unit": unit, "value": value}
 
 
 def _finite(value: Any) -> float | None:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 import os
+import shlex
 import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from elboroom.core.errors import InputError
 from elboroom.report import words
 from elboroom.sweeping_table import settings_table
 
@@ -28,6 +30,8 @@ BOTH_LESS = {"rate_nats"}
 """Less of it is better only where something else is held against it."""
 FIRST = ["rate_nats", "distortion_nats"]
 """What a page opens with, x and y, where both were measured."""
+ELSEWHERE = {"--from", "--config", "--models", "--tokenizer", "--observed"}
+"""Flags whose words may name files beside the folder of the first call."""
 Json = dict[str, Any]
 
 
@@ -51,16 +55,45 @@ class Sweeps:
         "measures" names them; a member's "metrics" are its values in that order, null where it has none, a setting's
         "measures" [mean, low, high] over its seeds.
         """
+        name, path = self.place(id)
+        row, members = self._row(name, path, self._runs())
+        if "model" not in row:
+            return row
+        stamp = (row["changed"], [member["state"] for member in members])
+        if name not in self._tables or self._tables[name][0] != stamp:
+            self._tables[name] = (stamp, _measured(members))
+        return {**row, **self._tables[name][1], "report": (path / "report.html").is_file()}
+
+    def ids(self) -> set[str]:
+        """Of all sweeps there are."""
+        return {identity(name) for name, _ in self._places()}
+
+    def place(self, id: str) -> tuple[str, Path]:
+        """(name, folder) of a sweep. Raises Missing."""
         for name, path in self._places():
             if identity(name) == id:
-                row, members = self._row(name, path, self._runs())
-                if "model" not in row:
-                    return row
-                stamp = (row["changed"], [member["state"] for member in members])
-                if name not in self._tables or self._tables[name][0] != stamp:
-                    self._tables[name] = (stamp, _measured(members))
-                return {**row, **self._tables[name][1]}
+                return name, path
         raise Missing
+
+    def again(self, id: str) -> tuple[str, Path, list[str]]:
+        """(name, folder, words of `elboroom`) to go on with a sweep. Raises InputError where only a terminal can.
+
+        The data are named as sweep.json found them, since a page's children run in another folder than the first call.
+        """
+        name, path = self.place(id)
+        meta, damage = read_json(path / "sweep.json")
+        try:
+            words = shlex.split(str(meta.get("command") or ""))
+        except ValueError:
+            words = []
+        named = {word.split("=")[0] for word in words if word.startswith("--")}
+        plain = len(words) > 3 and words[1] == "sweep" and not any(word.startswith("-") for word in words[2:4])
+        if damage or not plain or named & ELSEWHERE:
+            raise InputError("go on with this sweep in a terminal: its command names files that a page does not read")
+        data = str(meta.get("data") or words[3])
+        source = str(Path(data).absolute()) if os.sep in data else data
+        kept = _without(words[4:], {"--run": 1, "--or-resume": 0, "--force": 0, "--json": 0, "--debug": 0})
+        return name, path, ["sweep", words[2], source, *kept, "--run", str(path), "--or-resume"]
 
     def _places(self) -> list[tuple[str, Path]]:
         folder = self.shelf.folder
@@ -115,6 +148,20 @@ class Sweeps:
             "why": now["why"],
             "metrics": {k: _plain(m) for k, m in metrics.items() if isinstance(m, dict)},
         }
+
+
+def _without(words: list[str], left_out: dict[str, int]) -> list[str]:
+    """Words less some flags and what follows them."""
+    kept, skip = [], 0
+    for word in words:
+        flag, joined, _ = word.partition("=")
+        if skip:
+            skip -= 1
+        elif flag in left_out:
+            skip = 0 if joined else left_out[flag]
+        else:
+            kept.append(word)
+    return kept
 
 
 def _state(meta: Json, members: list[Json], changed: float) -> tuple[str, str]:

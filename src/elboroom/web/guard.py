@@ -82,6 +82,8 @@ class Rules:
     policy: str = POLICY
     """Content-Security-Policy of answers that bring none of their own."""
     body_limit: int = BODY_LIMIT
+    limits: Mapping[str, int] = field(default_factory=dict)
+    """Of single paths whose JSON may be longer."""
     uploads: Mapping[str, Upload] = field(default_factory=dict)
     """Bodies that are no JSON, by the beginning of their path."""
 
@@ -176,7 +178,7 @@ class Guard:
 
     def _limit(self, scope: Scope) -> int:
         upload = self._upload(str(scope["path"]))
-        return upload.limit if upload else self.rules.body_limit
+        return upload.limit if upload else self.rules.limits.get(str(scope["path"]), self.rules.body_limit)
 
     def _is_token(self, given: str) -> bool:
         return hmac.compare_digest(given.encode("utf-8", "replace"), self.rules.token.encode())

@@ -8,11 +8,10 @@ export class Failure extends Error {
 }
 
 async function ask(method, path, body, signal) {
-  const json = body !== undefined && !(body instanceof Blob)
-  const headers = body === undefined ? {} : {'content-type': json ? 'application/json' : 'application/octet-stream'}
+  const headers = body === undefined ? {} : {'content-type': 'application/json'}
   let answer
   try {
-    answer = await fetch(path, {method, headers, body: json ? JSON.stringify(body) : body, signal})
+    answer = await fetch(path, {method, headers, body: body === undefined ? undefined : JSON.stringify(body), signal})
   } catch (error) {
     if (error.name === 'AbortError') throw error
     throw new Failure(0, 'the studio does not answer; is it still running in its window?')
@@ -26,7 +25,27 @@ async function ask(method, path, body, signal) {
 
 export const get = (path, signal) => ask('GET', path, undefined, signal)
 export const post = (path, body = {}, signal) => ask('POST', path, body, signal)
-export const putBytes = (path, blob, signal) => ask('PUT', path, blob, signal)
+
+// Sends a file and tells how many of its bytes are on their way; fetch cannot.
+export function putFile(path, file, signal, tell) {
+  return new Promise((done, failed) => {
+    const request = new XMLHttpRequest(), broken = () => failed(new DOMException('broken off', 'AbortError'))
+    request.open('PUT', path)
+    request.setRequestHeader('content-type', 'application/octet-stream')
+    request.upload.onprogress = (event) => tell(event.loaded)
+    request.onabort = broken
+    request.onerror = () => failed(new Failure(0, 'the studio does not answer; is it still running in its window?'))
+    request.onload = () => {
+      if (request.status < 300) return done()
+      let said = null
+      try { said = JSON.parse(request.responseText)?.error?.message } catch { /* told by its status */ }
+      failed(new Failure(request.status, said ?? `the studio answered ${request.status}`))
+    }
+    if (signal?.aborted) return broken()
+    signal?.addEventListener('abort', () => request.abort())
+    request.send(file)
+  })
+}
 
 // One key a press: the same press sent twice is one thing.
 export const key = () => crypto.randomUUID()

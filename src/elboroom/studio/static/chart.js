@@ -1,8 +1,9 @@
 // Curves as SVG: hairlines for y, an axis for x, a label at each line's end, values read by pointer or keyboard, drag to
 // zoom. At most two points a pixel column come from the studio, so what is drawn is what was logged.
 
-import {el, svg, say} from './dom.js'
+import {el, svg, say, button} from './dom.js'
 import {written} from './numbers.js'
+import {save, csv, drawing} from './saved.js'
 
 const PAD = {left: 48, right: 8, top: 8, bottom: 24}
 const listeners = new Set() // charts of the page read the same x together
@@ -46,25 +47,30 @@ export function spark(pairs, color = 'var(--ink-2)') {
 }
 
 // options: title, note, unit; height; lines: [{name, color, x, y, mean, width}]; log; end (x of the planned end); now;
-// onzoom([low, high] | null); small
+// onzoom([low, high] | null); onpick(x) where a point is clicked or Enter is pressed on it; rows(), a promise of all that was
+// logged as [head, ...rows]; small
 export class Chart {
   constructor(options = {}) {
     this.small = options.small ?? false
     this.height = options.height ?? (this.small ? 128 : 300)
     this.onzoom = options.onzoom
+    this.onpick = options.onpick
+    this.rows = options.rows ?? (async () => [[this.model.axis ?? 'step', ...this.model.lines.map((l) => l.name)], ...(this.longest()?.x ?? []).map((x) => [x, ...this.model.lines.map((l) => l.y[nearest(l.x, x)])])])
     this.title = el('h3', {})
     this.note = el('p', {class: 'note'})
     this.box = svg('svg', {tabindex: 0, role: 'img'})
     this.read = el('div', {class: 'read', hidden: true})
     this.table = el('details', {class: 'note'}, el('summary', {}, 'table'))
     this.table.addEventListener('toggle', () => this.fillTable())
-    this.node = el('figure', {class: 'chart'}, this.title, this.note, this.box, this.read, this.table)
+    const kept = [button('csv', () => this.saveRows(), {class: 'link'}), button('svg', () => save(`${this.model.title || 'chart'}.svg`, drawing(this.box), 'image/svg+xml'), {class: 'link'})]
+    this.node = el('figure', {class: 'chart'}, this.title, this.note, this.box, this.read, el('div', {class: 'keep note'}, this.table, kept))
     this.cursor = null
     this.model = {lines: [], title: ''}
     this.box.addEventListener('pointermove', (e) => this.point(this.xAt(e)))
     this.box.addEventListener('pointerleave', () => this.point(null))
     this.box.addEventListener('pointerdown', (e) => this.begin(e))
     this.box.addEventListener('dblclick', () => this.onzoom?.(null))
+    this.box.addEventListener('click', (e) => this.pick(this.xAt(e)))
     this.box.addEventListener('keydown', (e) => this.key(e))
     this.hear = (x) => this.showReading(x)
     listeners.add(this.hear)
@@ -175,6 +181,7 @@ export class Chart {
   begin(event) {
     if (event.pointerType !== 'mouse' || event.button || !this.onzoom) return
     const from = this.xAt(event)
+    this.dragged = false
     const move = (e) => {
       const [a, b] = [from, this.xAt(e)].sort((p, q) => p - q)
       this.selection.setAttribute('visibility', 'visible')
@@ -186,10 +193,17 @@ export class Chart {
       removeEventListener('pointerup', up)
       this.selection.setAttribute('visibility', 'hidden')
       const [a, b] = [from, this.xAt(e)].sort((p, q) => p - q)
-      if (this.X(b) - this.X(a) > 6) this.onzoom([Math.max(a, this.x0), Math.min(b, this.x1)])
+      this.dragged = this.X(b) - this.X(a) > 6
+      if (this.dragged) this.onzoom([Math.max(a, this.x0), Math.min(b, this.x1)])
     }
     addEventListener('pointermove', move)
     addEventListener('pointerup', up)
+  }
+
+  pick(x) {
+    const xs = this.longest()?.x ?? []
+    if (this.onpick && xs.length && !this.dragged) this.onpick(xs[nearest(xs, x)])
+    this.dragged = false
   }
 
   key(event) {
@@ -200,7 +214,8 @@ export class Chart {
       const at = this.cursor === null ? xs.length - 1 : nearest(xs, this.cursor) + steps[event.key] * (event.shiftKey ? 10 : 1)
       this.point(xs[Math.max(0, Math.min(xs.length - 1, at))])
       say(this.read.textContent)
-    } else if (event.key === '0') this.onzoom?.(null)
+    } else if (event.key === 'Enter' && this.cursor !== null) this.pick(this.cursor)
+    else if (event.key === '0') this.onzoom?.(null)
     else if ((event.key === '+' || event.key === '-') && this.onzoom) {
       const middle = this.cursor ?? (this.x0 + this.x1) / 2, half = (this.x1 - this.x0) / (event.key === '+' ? 4 : 1)
       this.onzoom(event.key === '-' && !this.model.zoom ? null : [Math.max(0, middle - half), middle + half])
@@ -246,6 +261,15 @@ export class Chart {
     }).join('; ')
   }
 
+  async saveRows() {
+    try {
+      save(`${this.model.title || 'chart'}.csv`, csv(await this.rows()), 'text/csv')
+    } catch (error) {
+      this.note.textContent = error.message
+      this.note.hidden = false
+    }
+  }
+
   fillTable() {
     if (!this.table.open) return
     const long = this.longest(), rows = long ? long.x.map((x, i) => [x, i]) : []
@@ -258,14 +282,7 @@ export class Chart {
   }
 }
 
-// Where over half of a curve lies in the lowest tenth of its range, a few first values would press the rest flat.
-function shown(ys) {
-  const sorted = [...ys].sort((a, b) => a - b), high = sorted.at(-1), low = sorted[0]
-  const tenth = low + (high - low) / 10, below = sorted.filter((v) => v <= tenth).length
-  return below > sorted.length / 2 && sorted.length > 20 ? ys.filter((v) => v <= sorted[Math.floor(sorted.length * 0.97)]) : ys
-}
-
-function nearest(xs, x) {
+export function nearest(xs, x) {
   let low = 0, high = xs.length - 1
   while (high - low > 1) {
     const middle = (low + high) >> 1
@@ -273,4 +290,11 @@ function nearest(xs, x) {
     else high = middle
   }
   return Math.abs(xs[low] - x) <= Math.abs(xs[high] - x) ? low : high
+}
+
+// Where over half of a curve lies in the lowest tenth of its range, a few first values would press the rest flat.
+function shown(ys) {
+  const sorted = [...ys].sort((a, b) => a - b), high = sorted.at(-1), low = sorted[0]
+  const tenth = low + (high - low) / 10, below = sorted.filter((v) => v <= tenth).length
+  return below > sorted.length / 2 && sorted.length > 20 ? ys.filter((v) => v <= sorted[Math.floor(sorted.length * 0.97)]) : ys
 }

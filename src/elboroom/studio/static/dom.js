@@ -32,6 +32,16 @@ export function put(node, ...children) {
   return node
 }
 
+// Draws what a node holds only where what it is made of has changed, so that neither a press nor the keyboard's place is lost.
+export function held(node, made, draw) {
+  const text = JSON.stringify(made)
+  if (node.madeOf === text) return node
+  node.madeOf = text
+  return put(node, draw())
+}
+
+export const text = (node, words) => { if (node.textContent !== words) node.textContent = words }
+
 // A name from data: isolated, cut at 60 characters with the whole in a tooltip, control characters drawn.
 export function named(text, limit = 60) {
   const shown = [...String(text)].map((c) => c === '\n' ? '↵' : c < ' ' ? String.fromCodePoint(0x2400 + c.charCodeAt(0)) : c)

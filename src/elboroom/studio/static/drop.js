@@ -1,6 +1,6 @@
 // Files that were dropped or chosen: read as a tree, so that class sub-folders stay, and sent to the holding place.
 
-import {post, putBytes, Failure} from './api.js'
+import {post, putFile, Failure} from './api.js'
 
 let held = null // {name, files: [{name, file}]}
 const SENT_AT_ONCE = 3
@@ -55,18 +55,17 @@ export async function send(what, tell, signal) {
   const listed = what.files.map(({name, file}) => ({name, size: file.size, changed: file.lastModified}))
   const begun = await post('/api/uploads', {name: what.name, files: listed}, signal)
   const all = begun.missing.reduce((sum, i) => sum + what.files[i].file.size, 0), queue = [...begun.missing]
-  let sent = 0
+  const sent = new Map(), told = (i, bytes) => { sent.set(i, bytes); tell([...sent.values()].reduce((a, b) => a + b, 0), all) }
   const worker = async () => {
     while (queue.length) {
       const i = queue.shift()
       try {
-        await putBytes(`/api/uploads/${begun.id}/${i}`, what.files[i].file, signal)
+        await putFile(`/api/uploads/${begun.id}/${i}`, what.files[i].file, signal, (bytes) => told(i, bytes))
       } catch (error) {
         if (error instanceof Failure && error.status === 0) throw new Failure(0, `${what.files[i].name} did not arrive; drop it again`)
         throw error
       }
-      sent += what.files[i].file.size
-      tell(sent, all)
+      told(i, what.files[i].file.size)
     }
   }
   await Promise.all(Array.from({length: SENT_AT_ONCE}, worker))

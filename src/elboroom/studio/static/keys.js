@@ -5,20 +5,24 @@ import {el} from './dom.js'
 const KEYS = [
   ['/', 'find'], ['?', 'this list'], ['n', 'new run'], ['g r · g c · g s · g d · g m', 'go to runs, compare, sweeps, data, models'], ['Esc', 'close'],
   ['↑ ↓ · x · Enter · c', 'in a list: move, tick, open, compare'], ['1 … 7', 'on a run: its tabs'], ['s', 'stop a run (asks; Enter confirms)'],
-  ['← →', 'in a chart: read values (with shift ×10); on samples: step'], ['+ − 0', 'in a chart: zoom, whole'], ['l', 'log axis'], ['t', 'in a chart: table'],
+  ['← →', 'in a chart: read values (with shift ×10); on samples: step; in a text: token by token (with shift: several)'], ['+ − 0', 'in a chart: zoom, whole'], ['l', 'log axis'], ['t', 'in a chart: table'], ['.', 'follow now'], ['Enter', 'in a chart: samples of that epoch'],
+  ['j k · [ ]', 'on a series: next event, the one before; earlier, later'],
+  ['arrows · shift · r · a b · Space', 'on the manifold: 0.05, with shift 0.5; random code; ends of the path; play it'],
+  ['arrows · + − 0 · f · [ ] · b', 'on the code map: move or turn; zoom, whole; find; neighbours; choose by position'],
+  ['p e u', 'on a drawing: pen, eraser, undo'],
 ]
 const GOES = {r: '/', c: '/compare', s: '/sweeps', d: '/data', m: '/models'}
 let after = ''
 
 const off = () => localStorage.getItem('keys') === 'off'
 export const typing = (node) => node?.matches?.('input:not([type=checkbox]):not([type=range]), textarea, select, [contenteditable]')
+// Keys that move a slider belong to the slider that has the focus.
+const slides = ({target, key}) => target?.matches?.('input[type=range]') && /^(Arrow|Page|Home$|End$)/.test(key)
 
 export function press(event, page, go) {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || document.querySelector('dialog[open]')) return
-  if (typing(event.target)) {
-    if (event.key === 'Escape') page?.keys?.Escape?.(event)
-    return
-  }
+  if (event.key === 'Escape' && event.target?.matches?.('input, textarea, select, [contenteditable]')) return void event.target.blur() // it leaves the field, not the page
+  if (typing(event.target) || slides(event)) return
   if (off() && event.key.length === 1 && event.key !== '?') return
   if (after === 'g') {
     after = ''

@@ -3,6 +3,8 @@
 import {el, put, link} from './dom.js'
 import {get} from './api.js'
 
+const EXAMPLE = {images: 'digits', text: 'pydocs', series: 'machine', sequences: 'future'}
+
 export async function open(main, {parts}) {
   return parts[0] ? one(main, decodeURIComponent(parts[0])) : all(main)
 }
@@ -27,7 +29,7 @@ async function one(main, name) {
     el('p', {class: 'note', style: {margin: '16px 0'}}, `Reads ${m.kinds.join(', ')}. Abilities: ${m.abilities.join(', ') || 'none'}. ${m.epochs} epochs, where nothing else is said.${m.presets.length ? ` Presets: ${m.presets.join(', ')}.` : ''}`),
     el('table', {}, el('thead', {}, el('tr', {}, ['Setting', 'Values', 'Default', 'Meaning'].map((t) => el('th', {scope: 'col'}, t)))),
       el('tbody', {}, m.settings.map((s) => el('tr', {}, el('td', {class: 'code'}, s.flag), el('td', {class: 'code'}, s.choices.length ? s.choices.join(' | ') : range(s.type)), el('td', {class: 'code'}, shown(s.default)), el('td', {}, s.doc))))),
-    el('div', {class: 'command'}, el('code', {}, `elboroom fit ${m.name} digits`)), el('div', {class: 'command'}, el('code', {}, `elbo.fit("${m.name}", "digits")`)))
+    el('div', {class: 'command'}, el('code', {}, `elboroom fit ${m.name} ${EXAMPLE[m.kinds[0]] ?? 'table.csv'}`)), el('div', {class: 'command'}, el('code', {}, `elbo.fit("${m.name}", "${EXAMPLE[m.kinds[0]] ?? 'table.csv'}")`)))
   return {title: m.name, stream: {list: false, run: '', offset: 0}}
 }
 

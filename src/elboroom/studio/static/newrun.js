@@ -3,38 +3,41 @@
 
 import {el, put, link, named, button, kbd} from './dom.js'
 import {get, post, key} from './api.js'
-import {written, count} from './numbers.js'
+import {written, count, left} from './numbers.js'
 import {spark} from './chart.js'
 import {go, toast} from './app.js'
 import {take, waits, chosen, send, pictures} from './drop.js'
 import {range} from './models.js'
 
 const KINDS = ['images', 'table', 'series', 'sequences', 'text', 'documents']
-const FIRST = 6 // settings shown before "all"
-const CHECK_MS = 250
+const FIRST = 6, SEEN = 25, SHOWN = 8 // settings before "all", columns, problems
+const CHECK_MS = 60, TRIAL_MS = 1500
+const ROLES = {used: 'used', out: 'left out', label: 'label', time: 'time', group: 'groups'}
 const READING = ['kind', 'scale', 'size', 'channels', 'label', 'time', 'columns', 'observed', 'group-by', 'train-until', 'split', 'strict', 'tokenizer', 'window', 'period']
 const flag = (setting) => setting.name.replaceAll('_', '-')
 const text = (v) => Array.isArray(v) ? v.join(',') || 'none' : v === true ? 'on' : v === false ? 'off' : String(v)
 
-// What `elboroom data` said, as a page shows it.
-export function reading(found) {
+// What `elboroom data` said, as a page shows it; `role` draws what a column is used as where that can be changed.
+export function reading(found, role = null) {
   const {spec, counts} = found, parts = Object.entries(counts ?? {}).filter(([, n]) => n).map(([part, n]) => `${written(n, null, null, {form: 'count'})} ${part === 'valid' ? 'validation' : part}`)
   const kind = {images: 'pictures', table: 'a table', series: 'a time series', sequences: 'sequences', text: 'text', documents: 'documents'}[spec.kind] ?? spec.kind
   const shape = spec.kind === 'images' ? `${spec.shape[2]} × ${spec.shape[1]} pixels, ${spec.shape[0] === 1 ? 'grey' : 'colour'}` : spec.kind === 'table' ? count(spec.shape[0], 'column') : spec.shape.join(' × ')
   const roles = new Map((spec.columns ?? []).map((c) => [c.name, c.kind])), seen = found.columns ?? (spec.columns ?? []).map((c) => ({name: c.name, range: (c.categories ?? []).slice(0, 4).join(', '), missing: null, curve: []}))
-  const rows = seen.slice(0, 25).map((c) => el('tr', {}, el('td', {class: 'code'}, named(c.name, 30)), el('td', {}, roles.get(c.name) ?? (spec.kind === 'table' ? (c.name === found.reading?.label ? 'label' : 'left out') : '')),
+  const rows = seen.slice(0, SEEN).map((c) => el('tr', {}, el('td', {class: 'code'}, named(c.name, 30)), role ? el('td', {}, role(c.name)) : null, el('td', {}, roles.get(c.name) ?? (spec.kind === 'table' ? (c.name === found.reading?.label ? 'label' : 'left out') : '')),
     el('td', {}, named(c.range ?? '', 40)), el('td', {class: c.missing ? 'warn' : 'note'}, c.missing === null ? '' : c.missing ? count(c.missing, 'cell') : 'none'), el('td', {}, spark((c.curve ?? []).map((v, i) => [i, v])))))
+  const first = seen.find((c) => c.rows), said = [seen.length > SEEN ? `${SEEN} of ${seen.length} columns` : '', first ? `missing and range of the first ${written(first.rows, null, null, {form: 'count'})} rows` : ''].filter(Boolean)
   return el('div', {}, el('p', {}, el('b', {}, named(found.name)), ` is read as ${kind}: ${shape}; ${parts.join(', ')}.`),
+    el('p', {class: 'note'}, `Parts: ${found.split?.how ?? 'as they came'}. Fingerprint `, el('code', {}, (found.fingerprint ?? '').slice(0, 16)), '.'),
     spec.classes?.length ? el('p', {class: 'soft'}, `${count(spec.classes.length, 'class', 'classes')}: `, spec.classes.slice(0, 12).flatMap((c, i) => [i ? ', ' : '', named(c, 20)]), spec.classes.length > 12 ? ' …' : '') : null,
-    rows.length ? el('table', {}, el('thead', {}, el('tr', {}, ['Column', 'Read as', 'Range', 'Missing', 'All rows'].map((t) => el('th', {scope: 'col'}, t)))), el('tbody', {}, rows),
-      seen.length > 25 ? el('caption', {}, `25 of ${seen.length} columns`) : null) : null,
-    (found.problems ?? []).slice(0, 8).map((p) => el('p', {class: 'said-warn'}, '△ ', named(p, 300))))
+    rows.length ? el('table', {}, el('thead', {}, el('tr', {}, ['Column', ...role ? ['Use as'] : [], 'Read as', 'Range', 'Missing', 'All rows'].map((t) => el('th', {scope: 'col'}, t)))), el('tbody', {}, rows),
+      said.length ? el('caption', {}, said.join('; ')) : null) : null,
+    (found.problems ?? []).slice(0, SHOWN).map((p) => el('p', {class: 'said-warn'}, '△ ', named(p, 300))), (found.problems ?? []).length > SHOWN ? el('p', {class: 'note'}, `and ${found.problems.length - SHOWN} others; elboroom data lists all`) : null)
 }
 
 export async function panel(query) {
   const models = await get('/api/models')
   const f = {data: null, name: '', found: null, model: '', fields: null, options: {}, errors: {}, all: false, key: key(), state: '', ...JSON.parse(sessionStorage.getItem('new run') ?? '{}')}
-  let sending = null, timer = 0, checking = 0, closed = false
+  let sending = null, looking = null, timer = 0, checking = 0, picking = 0, trying = 0, ahead = null, pasted = null, closed = false
   const dataPart = el('div'), modelPart = el('div'), settingsPart = el('div'), startPart = el('div', {class: 'start'})
   const node = el('aside', {class: 'side', 'aria-label': 'new run'}, el('div', {class: 'head'}, el('h1', {}, 'New run'), el('span', {class: 'note'}, 'nothing starts before you press Start'),
     el('div', {class: 'end'}, link('/', {class: 'button'}, 'Close', kbd('Esc')))), dataPart, modelPart, settingsPart, startPart)
@@ -52,7 +55,7 @@ export async function panel(query) {
     const kinds = el('div', {class: 'seg', role: 'group', 'aria-label': 'read as'}, KINDS.map((k) => button(k === 'series' ? 'time series' : k, () => setOption('kind', k), {'aria-pressed': String((f.options.kind ?? f.found?.spec.kind) === k), id: `kind-${k}`})))
     put(dataPart, el('h2', {}, el('i', {}, '1'), 'Data', el('span', {class: 'note'}, 'it stays on this machine')),
       el('div', {class: 'zone'}, el('span', {}, 'Drop a file or folder here.'), pick(false), pick(true), sets, el('datalist', {id: 'sets'}, (f.sets ?? []).map((s) => el('option', {value: s.name}, s.summary)))),
-      bar, shots, f.data ? kinds : null, f.found?.spec.kind === 'table' ? labels() : null, told)
+      bar, shots, f.data ? kinds : null, f.found?.spec.kind === 'table' && !roleOf(f.found) ? labels() : null, told)
   }
 
   function labels() {
@@ -69,25 +72,52 @@ export async function panel(query) {
   }
 
   async function read() {
+    looking?.abort()
+    const mine = looking = new AbortController()
     f.found = null
     f.state = 'reading'
-    put(bar, `reading ${f.name}`)
+    put(bar, `reading ${f.name} `, button('Break off', () => mine.abort(), {class: 'link'}))
     drawData()
     drawStart()
     const options = Object.fromEntries(Object.entries(f.options).filter(([n]) => READING.includes(n)))
     try {
-      f.found = await post('/api/readings', {data: f.data, options})
-      put(told, reading(f.found))
+      const found = await post('/api/readings', {data: f.data, options}, mine.signal)
+      if (looking !== mine || closed) return
+      f.found = found
+      put(told, reading(f.found, roleOf(f.found)))
       const kind = f.found.spec.kind
       if (!models.some((m) => m.name === f.model && m.kinds.includes(kind))) pickModel(models.find((m) => m.kinds.includes(kind))?.name ?? '')
     } catch (error) {
-      put(told, el('p', {class: 'said-bad', role: 'alert'}, error.message))
+      if (looking !== mine || closed) return
+      put(told, el('p', {class: 'said-bad', role: 'alert'}, error.name === 'AbortError' ? 'Broken off: these data were not read. Choose them again, or others.' : error.message))
     }
     f.state = ''
     put(bar)
     drawData()
     drawModels()
     drawStart()
+    tryLater()
+  }
+
+  // What each column is used as: a select, where names can be written as a list of the command line.
+  function roleOf(found) {
+    if (!['table', 'series'].includes(found.spec.kind) || !f.data?.upload) return null
+    const names = (found.columns ?? []).map((c) => c.name), read_ = found.reading ?? {}
+    if (!names.length || names.some((n) => /[,\s]$|^\s|,/.test(n))) return null
+    const used = f.options.columns?.split(',')
+    const now = (n) => n === read_.label ? 'label' : n === read_.time ? 'time' : n === read_.group_by ? 'group' : used && !used.includes(n) ? 'out' : 'used'
+    const set = (name, role) => {
+      const roles = new Map(names.map((n) => [n, n === name ? role : now(n) === role && ['label', 'time', 'group'].includes(role) ? 'used' : now(n)]))
+      const of = (role) => names.filter((n) => roles.get(n) === role)
+      for (const [flag_, role] of [['label', 'label'], ['time', 'time'], ['group-by', 'group']]) of(role).length ? f.options[flag_] = of(role)[0] : delete f.options[flag_]
+      of('out').length ? f.options.columns = of('used').join(',') : delete f.options.columns
+      f.key = key()
+      keep()
+      read()
+      check()
+    }
+    const open_ = Object.entries(ROLES).filter(([r]) => found.spec.kind === 'table' ? r !== 'time' : r !== 'group' || read_.group_by)
+    return (name) => el('select', {'aria-label': `${name} is used as`, onchange: (e) => set(name, e.target.value)}, open_.map(([r, t]) => el('option', {value: r, selected: r === now(name)}, t)))
   }
 
   async function dropped() {
@@ -105,12 +135,13 @@ export async function panel(query) {
     }))
     drawData()
     const off = button('Break off', () => sending.abort(), {class: 'link'})
+    put(bar, `bringing ${what.name} to the holding place `, off)
     try {
       const {id, name} = await send(what, (sent, all) => put(bar, `${written(sent, null, null, {form: 'size'})} of ${written(all, null, null, {form: 'size'})} brought to the holding place `, off), sending.signal)
       await choose({upload: id}, name)
     } catch (error) {
       put(bar)
-      put(told, el('p', {class: 'said-bad', role: 'alert'}, error.name === 'AbortError' ? 'Broken off; nothing was kept.' : error.message))
+      put(told, el('p', {class: 'said-bad', role: 'alert'}, error.name === 'AbortError' ? 'Broken off; nothing was started.' : error.message))
     }
   }
 
@@ -129,15 +160,19 @@ export async function panel(query) {
       const known = new Set([...READING, 'epochs', 'steps', 'minutes', 'seed'])
       f.options = Object.fromEntries(Object.entries(f.options).filter(([n]) => known.has(n)))
     }
+    const mine = ++picking
     f.model = name
     f.fields = null
     keep()
     drawModels()
     if (!name) return
-    try { f.fields = await get(`/api/models/${encodeURIComponent(name)}`) } catch (error) { put(settingsPart, el('p', {class: 'said-bad'}, error.message)) }
+    const fields = await get(`/api/models/${encodeURIComponent(name)}`).catch((error) => error)
+    if (mine !== picking || closed) return
+    if (fields instanceof Error) return put(settingsPart, el('p', {class: 'said-bad'}, fields.message))
+    f.fields = fields
     drawSettings()
     drawStart()
-    check()
+    await check()
   }
 
   // ---- 3 settings ---------------------------------------------------------------------------------------------------
@@ -168,6 +203,31 @@ export async function panel(query) {
     }
     showErrors()
     drawStart()
+    tryLater()
+  }
+
+  // How long it would take, by a trial; asked for once the form has stood still.
+  function tryLater() {
+    clearTimeout(trying)
+    ahead = null
+    if (refused() || closed) return drawAhead()
+    trying = setTimeout(async () => {
+      const asked = JSON.stringify([f.model, f.data, f.options])
+      ahead = {text: 'trying a few steps to tell how long it takes'}
+      drawAhead()
+      const answer = await post('/api/estimate', {model: f.model, data: f.data, options: f.options}).catch((error) => ({error: error.message}))
+      if (closed || asked !== JSON.stringify([f.model, f.data, f.options])) return
+      ahead = answer.error ? {text: `how long it takes is not known: ${answer.error}`} : {text: cost(answer), warn: tight(answer)}
+      drawAhead()
+    }, TRIAL_MS)
+  }
+  const tight = (a) => a.free_bytes && a.memory_bytes > 0.8 * a.free_bytes ? `It needs about ${written(a.memory_bytes, null, null, {form: 'size'})} of memory and this machine has ${written(a.free_bytes, null, null, {form: 'size'})} free: it may be ended for it. A smaller batch-size needs less.` : ''
+  const cost = (a) => `takes about ${left(a.seconds)}${a.compiled ? ', less once it is compiled' : ''}; ${count(a.steps, 'step')}, ${written(a.memory_bytes, null, null, {form: 'size'})} of memory, ${count(a.parameters, 'parameter')}`
+  const foretold = el('p', {class: 'note', id: 'foretold', role: 'status'})
+  function drawAhead() {
+    put(foretold, ahead?.text ?? 'time is told by a trial of a few steps, once data and settings are there')
+    foretold.classList.toggle('said-warn', Boolean(ahead?.warn))
+    if (ahead?.warn) foretold.append(` △ ${ahead.warn}`)
   }
 
   function showErrors() {
@@ -175,7 +235,7 @@ export async function panel(query) {
       const error = f.errors[box.dataset.name], input = box.querySelector('input,select'), note = box.querySelector('.note')
       input?.setAttribute('aria-invalid', String(Boolean(error)))
       note.classList.toggle('bad', Boolean(error))
-      note.textContent = error ?? note.dataset.said
+      note.textContent = error ?? (box.contains(document.activeElement) && note.dataset.doc ? note.dataset.doc : note.dataset.said)
       box.querySelector('.changed').hidden = !(box.dataset.name in f.options)
     }
   }
@@ -185,7 +245,7 @@ export async function panel(query) {
     const change = (e) => setOption(name, e.target.value.trim(), standard)
     const input = choices.length ? el('select', {id, 'aria-describedby': `${id}-said`, onchange: change}, choices.map((c) => el('option', {value: c, selected: c === value}, c)))
       : el('input', {id, value, 'aria-describedby': `${id}-said`, autocomplete: 'off', spellcheck: 'false', oninput: change})
-    return el('div', {class: 'field', 'data-name': name, title: long}, el('label', {for: id}, label, el('span', {class: 'accent changed', hidden: !(name in f.options)}, 'changed')), input, el('p', {class: 'note', id: `${id}-said`, 'data-said': said}, said))
+    return el('div', {class: 'field', 'data-name': name, title: long}, el('label', {for: id}, label, el('span', {class: 'accent changed', hidden: !(name in f.options)}, 'changed')), input, el('p', {class: 'note', id: `${id}-said`, 'data-said': said, 'data-doc': long && `${long.replace(/\.$/, '')}; ${said}`}, said))
   }
 
   function drawSettings() {
@@ -206,24 +266,30 @@ export async function panel(query) {
   const quote = (w) => /^[\w./:=@%+,-]+$/.test(w) ? w : `'${w.replaceAll("'", `'\\''`)}'`
   const command = () => ['elboroom fit', f.model || 'MODEL', quote(f.name || 'DATA'), ...Object.entries(f.options).map(([n, v]) => v === 'on' ? `--${n}` : v === 'off' ? `--no-${n}` : `--${n} ${quote(v)}`)].join(' ')
 
+  const wrong = () => Object.entries(f.errors).filter(([, v]) => v)
+  const refused = () => !f.data ? 'Data first.' : f.state === 'reading' ? 'The data are being read.' : !f.found ? 'These data cannot be read as they are.' : !f.model ? 'No model reads these data.'
+    : wrong().length ? `${wrong().length === 1 ? 'One setting needs' : `${wrong().length} settings need`} a change before this can start: ${wrong().map(([n, v]) => n || v).join(', ')}.` : ''
+
   function drawStart() {
-    const wrong = Object.entries(f.errors).filter(([, v]) => v), line = el('textarea', {rows: 1, spellcheck: 'false', 'aria-label': 'the same as a command line; paste one to fill the form', value: command(), onchange: (e) => paste(e.target.value)})
+    if (startPart.contains(document.activeElement) && document.activeElement.matches('textarea')) return
+    const line = el('textarea', {rows: 1, spellcheck: 'false', 'aria-label': 'the same as a command line; paste one to fill the form', value: command(), onchange: (e) => paste(e.target.value), onpaste: (e) => setTimeout(() => { e.target.blur() })})
     const named_ = ['epochs', 'steps', 'minutes'].find((b) => b in f.options) ?? f.budget ?? 'epochs'
     const amount = el('input', {id: 'budget', size: 5, value: f.options[named_] ?? '', placeholder: named_ === 'epochs' && f.fields ? String(f.fields.epochs) : '', 'aria-label': `budget in ${named_}`, 'aria-invalid': String(Boolean(f.errors[named_])), oninput: (e) => setOption(named_, e.target.value.trim())})
     const unit = el('select', {'aria-label': 'unit of the budget', id: 'budget-unit', onchange: (e) => { const v = f.options[named_]; delete f.options[named_]; f.budget = e.target.value; if (v) f.options[f.budget] = v; drawStart(); check() }}, ['epochs', 'steps', 'minutes'].map((u) => el('option', {selected: u === named_}, u)))
-    const why = !f.data ? 'Data first.' : f.state === 'reading' ? 'The data are being read.' : !f.found ? 'These data cannot be read as they are.' : !f.model ? 'No model reads these data.'
-      : wrong.length ? `${wrong.length === 1 ? 'One setting needs' : `${wrong.length} settings need`} a change before this can start: ${wrong.map(([n, v]) => n || v).join(', ')}.` : ''
+    const why = refused()
     put(startPart, el('div', {class: 'command'}, line, button('copy', () => navigator.clipboard?.writeText(command()), {class: 'link'})),
-      el('p', {class: 'acts'}, amount, unit, el('span', {class: 'note'}, 'time left is told once it runs'), el('span', {style: {marginLeft: 'auto'}}, button('Start', start, {class: 'main', id: 'start', disabled: Boolean(why) || f.state === 'starting'}))),
-      why && f.data ? el('p', {class: wrong.length ? 'said-bad' : 'note', role: 'status'}, why) : null)
+      el('p', {class: 'acts'}, amount, unit, foretold, el('span', {style: {marginLeft: 'auto'}}, button('Start', start, {class: 'main', id: 'start', disabled: Boolean(why) || f.state === 'starting'}))),
+      why && f.data ? el('p', {class: wrong().length ? 'said-bad' : 'note', role: 'status'}, why) : null)
   }
 
-  async function paste(line) {
+  const paste = (line) => pasted = taken(line).finally(() => { pasted = null })
+  async function taken(line) {
     if (line.trim() === command()) return
     try {
       const answer = await post('/api/command', {command: line})
       if (!answer.ok) throw new Error(Object.values(answer.errors)[0])
       f.options = answer.options
+      f.model = answer.model // so that its settings are not taken for those of another model
       f.key = key()
       if (answer.note) toast(answer.note)
       if (answer.left_out?.length) toast(`left out: ${answer.left_out.map((n) => `--${n}`).join(', ')}; a page decides these itself`)
@@ -241,6 +307,9 @@ export async function panel(query) {
   }
 
   async function start() {
+    document.activeElement?.blur() // a line that was just pasted is taken first
+    await pasted
+    if (refused()) return
     f.state = 'starting'
     const press = startPart.querySelector('#start')
     press.disabled = true
@@ -252,7 +321,7 @@ export async function panel(query) {
       go(`/runs/${job.id}`)
     } catch (error) {
       f.state = ''
-      f.key = key()
+      if (error.status) f.key = key() // without an answer the same press may have been heard
       drawStart()
       startPart.append(el('p', {class: 'said-bad', role: 'alert'}, error.message))
     }
@@ -288,6 +357,10 @@ export async function panel(query) {
     f.options = Object.fromEntries(run.settings.filter((s) => s.differs).map((s) => [flag(s), text(s.value)]))
     const changed = Object.entries(read_).filter(([n, v]) => n in plain && JSON.stringify(v) !== JSON.stringify(plain[n]))
     if (!run.reading?.named) for (const [n, v] of changed) f.options[n.replaceAll('_', '-')] = n === 'size' ? v.join('x') : text(v)
+    else { // what a named set says of itself is no choice of the run's
+      const said = await post('/api/command', {command: run.command}).catch(() => null)
+      if (said?.ok) Object.assign(f.options, Object.fromEntries(Object.entries(said.options).filter(([n]) => READING.includes(n))))
+    }
     if (run.budget.epochs) f.options.epochs = String(run.budget.epochs)
     else if (run.budget.steps) f.options.steps = String(run.budget.steps)
     if (run.runtime.seed) f.options.seed = String(run.runtime.seed)
@@ -300,5 +373,6 @@ export async function panel(query) {
 
   begin().catch((error) => put(told, el('p', {class: 'said-bad', role: 'alert'}, error.message)))
   node.addEventListener('keydown', (e) => { if (e.key === 'Enter' && (e.ctrlKey || e.metaKey)) startPart.querySelector('#start:not(:disabled)')?.click() })
-  return {node, dropped, close: () => { closed = true; sending?.abort() }}
+  node.addEventListener('focusin', showErrors)
+  return {node, dropped, close: () => { closed = true; clearTimeout(trying); sending?.abort(); looking?.abort() }}
 }

@@ -7,7 +7,8 @@ import {unpacked, grown, ramp} from './play-drawn.js'
 
 const FINE = 65535, LEFT = 92, RIGHT = 8, PANEL = 40, CHANNELS = 4, BAR = 26, WIDE = 1000, LEVELS = 64
 const WORDS = {f: 'forget gate', i: 'input gate', g: 'what may be written', o: 'output gate', c: 'cell state', h: 'output', r: 'reset gate', z: 'gate that keeps', n: 'what may be written', pre: 'sum before tanh'}
-const SHARES = new Set(['f', 'i', 'o', 'r', 'z'])
+const SHARES = new Set(['f', 'i', 'o', 'r', 'z']), USUAL = {layer: 1, unit: null, step: null, start: null, steps: 256, series: null, text: ''}
+const TOKENS = 64, ROWS = 256 // what a command reads
 
 // Three significant digits, as the reports' drawing writes them.
 export function three(v) {
@@ -17,28 +18,37 @@ export function three(v) {
   return (power >= -3 && power <= 3 ? Number(v.toPrecision(3)).toFixed(Math.max(0, 2 - power)) : `${digits.toFixed(2)}e${power}`).replaceAll('-', '−')
 }
 
-export async function open(body, {query, ask, remember}) {
+export async function open(body, {query, run, ask, remember}) {
   const whole = (name, usual) => query.has(name) && /^\d+$/.test(query.get(name)) ? Number(query.get(name)) : usual
-  const view = {layer: whole('layer', 1), unit: whole('unit', null), step: whole('t', null), gate: query.get('gate') ?? '', start: whole('from', null), steps: whole('steps', 256), series: whole('series', null), text: query.get('text') ?? ''}
+  const view = {layer: whole('layer', 1), unit: whole('unit', null), step: whole('t', null), gate: query.get('gate') ?? '', start: whole('from', null), steps: whole('steps', USUAL.steps), series: whole('series', null), text: query.get('text') ?? ''}
   let pass = null, one = null, drawn = null, closed = false, asking = 0, waiting = 0
   const told = el('div', {role: 'status'}), title = el('h2'), controls = el('div', {class: 'controls'}), slide = el('input', {type: 'range', id: 'step', min: 2, class: 'long', 'aria-label': 'step', oninput: () => go(Number(slide.value))}), at = el('b')
   const cells = el('figure', {class: 'drawn cells'}), law = el('p', {class: 'note'}), text = el('div', {class: 'tokens', translate: 'no', hidden: true}), line = svg('svg', {tabindex: 0, role: 'img'}), map = el('canvas', {tabindex: 0, role: 'img'}), mark = svg('svg', {class: 'mark', 'aria-hidden': 'true', preserveAspectRatio: 'none'}), label = el('span', {class: 'note'}), caption = el('p', {class: 'note'}), read = el('p', {class: 'note'})
-  const heat = el('div', {class: 'heat'}, label, map, mark), shown = el('div', {class: 'play-gates', hidden: true}, el('div', {class: 'head'}, title), controls, el('div', {class: 'controls'}, el('label', {for: 'step'}, 'Step'), button('−', () => go(view.step - 1), {'aria-label': 'the step before', id: 'step-back'}), slide, button('+', () => go(view.step + 1), {'aria-label': 'the next step', id: 'step-on'}), at, button('Largest change', largest, {id: 'largest'}, kbd('c'))), cells, law, text, el('figure', {class: 'chart'}, line), el('figure', {class: 'chart'}, heat, read), caption)
+  const heat = el('div', {class: 'heat'}, label, map, mark), command = el('div', {class: 'part'})
+  const rest = el('div', {hidden: true}, el('div', {class: 'controls', style: {margin: '8px 0'}}, el('label', {for: 'step'}, 'Step'), button('−', () => go(view.step - 1), {'aria-label': 'the step before', id: 'step-back'}), slide, button('+', () => go(view.step + 1), {'aria-label': 'the next step', id: 'step-on'}), at, button('Largest change', largest, {id: 'largest'}, kbd('c'))), cells, law, text, el('figure', {class: 'chart'}, line), el('figure', {class: 'chart'}, heat, read), caption, command)
+  const shown = el('div', {class: 'play-gates', hidden: true}, el('div', {class: 'head'}, title), controls, rest)
   put(body, told, shown)
 
   // ---- asking -----------------------------------------------------------------------------------------------------------
 
-  const which = () => ({layer: view.layer, steps: view.steps, ...view.text ? {text: view.text} : view.start === null ? {} : {start: view.start}, ...view.series === null ? {} : {series: view.series}})
+  const which = ({layer, steps, text, start, series} = view) => ({layer, steps, ...text ? {text} : start === null ? {} : {start}, ...series === null ? {} : {series}})
   const failed = (error) => { if (!closed) put(told, el('p', {class: 'said-bad', role: 'alert'}, error.message)) }
 
-  async function load() {
+  // What is asked for becomes the view, and the address, once it is there; before that its fields stay as they are.
+  async function load(next = {...view}) {
     const mine = ++asking
     put(told, el('p', {class: 'note'}, 'reading the sequence'))
     try {
-      const found = await ask('gates/pass', which(), {latest: 'gates'})
+      const found = await ask('gates/pass', which(next), {latest: 'gates'})
       if (mine !== asking || closed || found?.dropped) return
       pass = found
-    } catch (error) { return failed(error) }
+      Object.assign(view, next)
+    } catch (error) {
+      if (mine !== asking) return
+      failed(error)
+      if (!pass) drawControls(next)
+      return
+    }
     for (const value of Object.values(pass.values)) value.values = unpacked(value.values)
     pass.input = pass.input && unpacked(pass.input)
     if (!pass.values[view.gate]) view.gate = pass.gates[0]
@@ -60,22 +70,27 @@ export async function open(body, {query, ask, remember}) {
     } catch (error) { return failed(error) }
     put(title, pass.name, el('span', {class: 'note'}, `${pass.layers > 1 ? `layer ${pass.layer} of ${pass.layers}, ` : ''}unit ${view.unit} of ${pass.units}. ${pass.said}`))
     put(told)
-    shown.hidden = false
+    shown.hidden = rest.hidden = false
     drawMap()
     go(view.step)
   }
 
   // ---- what is drawn once -----------------------------------------------------------------------------------------------
 
-  function drawControls() {
+  function drawControls(wanted = view) {
     const number = (label, id, value, least, most, does) => el('label', {}, label, el('input', {type: 'number', id, value, min: least, max: most, onchange: (e) => { const v = Math.round(Number(e.target.value)); if (Number.isFinite(v)) does(Math.max(least, v)) }}))
     const select = (label, id, options, value, does) => el('label', {}, label, el('select', {id, onchange: (e) => does(e.target.value)}, options.map(([v, t]) => el('option', {value: v, selected: String(v) === String(value)}, t))))
-    const anew = (values) => { Object.assign(view, {step: null, ...values}); kept(); load() }
+    const anew = (values) => load({...wanted, step: null, ...values}), typed = () => el('label', {}, 'Text', el('input', {id: 'text', value: wanted.text, placeholder: 'held-out text, or type here', size: 28, onchange: (e) => anew({text: e.target.value, start: null})}))
+    if (!pass) { // nothing could be read: the settings that it was asked with
+      put(controls, number('Layer', 'layer', wanted.layer, 1, null, (v) => anew({layer: v})), wanted.series === null ? null : number('Series', 'series', wanted.series, 0, null, (v) => anew({series: v})), wanted.start === null ? null : number('From', 'from', wanted.start, 0, null, (v) => anew({start: v})), number('Steps', 'steps', wanted.steps, 2, 2000, (v) => anew({steps: v})), wanted.text ? typed() : null, button('As the page begins', () => anew(USUAL), {id: 'usual'}))
+      shown.hidden = false
+      return
+    }
     put(controls, pass.layers > 1 ? select('Layer', 'layer', Array.from({length: pass.layers}, (_, i) => [i + 1, i + 1]), view.layer, (v) => anew({layer: Number(v), unit: null})) : null,
       number('Unit', 'unit', view.unit, 1, pass.units, (v) => follow(Math.min(pass.units, v))), select('Map', 'gate', Object.keys(pass.values).map((g) => [g, `${g}, ${WORDS[g]}`]), view.gate, (v) => { view.gate = v; kept(); drawMap(); go(view.step) }),
       pass.series.length > 1 ? select('Series', 'series', pass.series.map((s, i) => [i, s]), pass.number, (v) => anew({series: Number(v), start: 0})) : null,
       view.text ? null : number(pass.text ? 'From token' : 'From row', 'from', pass.start, 0, pass.of - 2, (v) => anew({start: v})), number('Steps', 'steps', view.steps, 2, 2000, (v) => anew({steps: v})), el('span', {class: 'note'}, view.text ? '' : `of ${pass.of.toLocaleString('en')}`),
-      pass.text ? el('label', {}, 'Text', el('input', {id: 'text', value: view.text, placeholder: 'held-out text, or type here', size: 28, onchange: (e) => anew({text: e.target.value, start: null})})) : null)
+      pass.text ? typed() : null)
   }
 
   function drawDrawing() {
@@ -96,6 +111,14 @@ export async function open(body, {query, ask, remember}) {
     put(law, pass.equations, ' The bar under a number is its size, from −1 to 1, or to the largest of this sequence; pointing at it says what it is.')
     text.hidden = !pass.text
     put(text, pass.text ? pass.steps.map((s, i) => el('span', {'data-step': i + 1}, s)) : null)
+  }
+
+  function drawCommand() {
+    const {start, series, steps, step, layer, unit} = view, quoted = (words) => `'${words.replaceAll("'", "'\\''")}'`
+    const same = pass.text ? (start === null || view.text) && step <= TOKENS : start === null && series === null && steps === ROWS && step <= ROWS
+    const line = ['elboroom inspect', run().place ?? quoted(run().name), ...view.text ? ['--text', quoted(view.text)] : [], ...layer > 1 ? [`--layer ${layer}`] : [], `--unit ${unit} --step ${step} --out cells.png`].join(' ')
+    put(command, el('h2', {}, 'As a command'), same ? el('div', {class: 'command'}, el('code', {translate: 'no'}, line), button('copy', () => navigator.clipboard?.writeText(line), {class: 'link'}))
+      : el('p', {class: 'note'}, `A command reads the ${pass.text ? `first ${TOKENS} tokens of the held-out text, or of a text that is given` : `${ROWS} rows that this page begins with`}; this drawing is of others.`))
   }
 
   const X = (k) => LEFT + k / pass.steps.length * (width() - LEFT - RIGHT)
@@ -161,7 +184,7 @@ export async function open(body, {query, ask, remember}) {
     if (!one) return
     view.step = Math.max(2, Math.min(pass.steps.length, step))
     clearTimeout(waiting)
-    waiting = setTimeout(kept, 150)
+    waiting = setTimeout(() => { kept(); drawCommand() }, 150)
     for (const cell of drawn) {
       const k = view.step + cell.back
       for (const v of cell.values) {
@@ -187,7 +210,7 @@ export async function open(body, {query, ask, remember}) {
     if (here) text.scrollTop = here.offsetTop - text.offsetTop - text.clientHeight / 2
   }
 
-  const kept = () => remember({layer: view.layer > 1 ? String(view.layer) : '', unit: view.unit ? String(view.unit) : '', t: view.step ? String(view.step) : '', gate: view.gate, from: view.start === null ? '' : String(view.start), steps: view.steps === 256 ? '' : String(view.steps), series: view.series === null ? '' : String(view.series), text: view.text})
+  const kept = () => pass && remember({layer: view.layer > 1 ? String(view.layer) : '', unit: view.unit ? String(view.unit) : '', t: view.step ? String(view.step) : '', gate: view.gate, from: view.start === null ? '' : String(view.start), steps: view.steps === 256 ? '' : String(view.steps), series: view.series === null ? '' : String(view.series), text: view.text})
 
   function follow(unit) {
     view.unit = unit

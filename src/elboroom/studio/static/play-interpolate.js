@@ -2,8 +2,10 @@
 
 import {el, svg, put, named, button, kbd} from './dom.js'
 import {written, count} from './numbers.js'
+import {brought, listened, texted, kept} from './play-brought.js'
 import {unpacked} from './play-drawn.js'
 import {sheet} from './play-items.js'
+import {retrying} from './play-retry.js'
 
 const LINES = 24
 
@@ -11,40 +13,63 @@ export async function open(body, {id, query, run, ask, remember}) {
   const about = await ask('images/about'), items = about.encodes, pictures = about.kind === 'images', K = about.columns.length, wide = pictures ? about.shape[2] : 0, high = pictures ? about.shape[1] : 0
   const whole = (name, usual) => /^\d+$/.test(query.get(name) ?? '') ? Number(query.get(name)) : usual
   const view = {a: whole('a', 0), b: whole('b', 1), way: query.get('way') === (items ? 'sphere' : 'straight') ? query.get('way') : items ? 'straight' : 'sphere', at: whole('at', 6), steps: 13, seed: whole('seed', 0), label: whole('label', 0)}
-  let found = null, closed = false
-  const bar = el('div', {class: 'controls'}), strips = el('div'), here = el('div', {class: 'pair-of'}, el('p', {class: 'note'}, 'Reading the data.')), said = el('p', {class: 'said-bad', role: 'alert', hidden: true})
-  put(body, bar, said, strips, here)
-  const what = items ? 'item' : 'draw', made = items ? 'Decoded' : 'Made', keep = () => remember({a: String(view.a), b: String(view.b), at: view.at === 6 ? '' : String(view.at), way: view.way, seed: view.seed ? String(view.seed) : '', label: view.label ? String(view.label) : ''})
+  // An end that is a picture of one's own is kept by the tab; the address says that it is one.
+  const stored = (name) => `between:${id}:${name}`, own = Object.fromEntries(['a', 'b'].map((name) => [name, items && pictures && query.get(name) === 'own' ? kept(stored(name), wide * high * about.shape[0]) : null])), retry = retrying()
+  let found = null, closed = false, turn = 'a', into = 'a', done = ''
+  const file = el('input', {type: 'file', accept: 'image/*', hidden: true, onchange: () => { if (file.files[0]) bring(file.files[0], into); file.value = '' }})
+  const bar = el('div', {class: 'controls'}), note = el('p', {class: 'note', role: 'status', style: {marginBottom: '12px'}}), strips = el('div'), here = el('div', {class: 'pair-of'}, el('p', {class: 'note'}, 'Reading the data.')), said = el('p', {class: 'said-bad', role: 'alert', hidden: true})
+  put(body, bar, note, said, strips, here, file)
+  const what = items ? 'item' : 'draw', made = items ? 'Decoded' : 'Made', keep = () => remember({a: own.a ? 'own' : String(view.a), b: own.b ? 'own' : String(view.b), at: view.at === 6 ? '' : String(view.at), way: view.way, seed: view.seed ? String(view.seed) : '', label: view.label ? String(view.label) : ''})
 
   function drawBar() {
-    const field = (name, text) => el('label', {}, text, el('input', {type: 'number', min: 0, step: 1, id: name, value: view[name], onchange: (e) => {
+    const field = (name, text) => el('label', {}, text, el('input', {type: 'number', min: 0, step: 1, id: name, value: own[name] ? '' : view[name], placeholder: own[name] ? 'a picture' : '', onchange: (e) => {
       if (!/^\d+$/.test(e.target.value)) return
       view[name] = Number(e.target.value)
+      if (name in own) own[name] = null
       load()
     }}))
-    put(bar, field('a', `from ${what}`), field('b', `to ${what}`), items ? null : field('seed', 'seed'),
+    const picked = (name) => items && pictures ? button('a picture…', () => { into = name; file.click() }, {id: `picture-${name}`, 'aria-label': `a picture as the ${name === 'a' ? 'first' : 'second'} end`}) : null
+    put(note, items && pictures ? ['Drop a picture on the left half of the page as the first end, on the right half as the second; pasted ones take turns. It is scaled and centred as the data are. ', done] : null)
+    note.hidden = !note.childNodes.length
+    put(bar, field('a', `from ${what}`), picked('a'), field('b', `to ${what}`), picked('b'), items ? null : field('seed', 'seed'),
       about.asked ? el('label', {}, 'class', el('select', {id: 'label', onchange: (e) => { view.label = Number(e.target.value); load() }}, Array.from({length: about.asked}, (_, i) => el('option', {value: i, selected: i === view.label}, about.classes[i] ?? i)))) : null,
-      button('Two at random', random, {id: 'random'}, kbd('R')), button('Turn round', () => { [view.a, view.b] = [view.b, view.a]; drawBar(); load() }),
+      button('Two at random', random, {id: 'random'}, kbd('R')), button('Turn round', () => { [view.a, view.b] = [view.b, view.a]; [own.a, own.b] = [own.b, own.a]; store(); drawBar(); load() }),
       el('div', {class: 'seg', role: 'group', 'aria-label': 'way'}, ['straight', 'sphere'].map((w) => button(w, () => { view.way = w; drawBar(); load() }, {'aria-pressed': String(view.way === w), id: `way-${w}`}))))
   }
+  const store = () => { for (const name of ['a', 'b']) own[name] ? sessionStorage.setItem(stored(name), texted(own[name])) : sessionStorage.removeItem(stored(name)) }
+  async function bring(from, name) {
+    try {
+      const made = await brought(from, ask)
+      if (closed) return
+      own[name] = made.pixels
+      turn = name === 'a' ? 'b' : 'a'
+      done = made.said
+      store()
+      drawBar()
+      load()
+    } catch (error) { if (!closed && error.name !== 'AbortError') { done = `${error.message}.`; drawBar() } }
+  }
+  const deaf = items && pictures ? listened(body, (from, e) => bring(from, e.type === 'paste' ? turn : e.clientX < innerWidth / 2 ? 'a' : 'b')) : () => {}
   function random() {
     const n = found?.of ?? 64
     view.a = Math.floor(Math.random() * n)
     view.b = Math.floor(Math.random() * n)
+    own.a = own.b = null
     drawBar()
     load()
   }
   async function load() {
     keep()
     try {
-      const answer = await ask('images/between', {a: view.a, b: view.b, steps: view.steps, way: view.way, seed: view.seed, ...(about.asked ? {label: view.label} : {})}, {latest: 'between'})
+      const answer = await ask('images/between', {a: view.a, b: view.b, steps: view.steps, way: view.way, seed: view.seed, ...(about.asked ? {label: view.label} : {}), ...(own.a ? {picture_a: texted(own.a)} : {}), ...(own.b ? {picture_b: texted(own.b)} : {})}, {latest: 'between'})
       if (answer.dropped || closed) return
       found = answer
       said.hidden = true
+      retry.answered(load)
     } catch (error) {
       if (error.name === 'AbortError' || closed) return
       said.hidden = false
-      put(said, `× ${error.message}`, found ? '. What is shown is the last that was there.' : '')
+      put(said, '× ', retry.said(error, load), found ? 'What is shown is the last that was there.' : '')
       return
     }
     drawStrips()
@@ -52,13 +77,14 @@ export async function open(body, {id, query, run, ask, remember}) {
   }
   const end = (i) => {
     const one = found.ends[i], label = one.label ?? null
+    if (one.picture) return 'a picture of your own'
     return [`${what} ${one.item ?? one.draw}`, label === null ? '' : [', ', named(about.classes[label] ?? label, 20)], one.part ? el('span', {class: 'note'}, ` ${one.part}`) : null]
   }
   function drawStrips() {
     const n = view.steps, factor = wide ? Math.max(1, Math.min(wide < 16 ? 6 : 4, Math.floor((body.clientWidth - 8) / (n * wide)))) : 0
     const range = el('input', {type: 'range', min: 0, max: n - 1, step: 1, value: view.at, id: 'at', 'aria-label': 'step', style: wide ? {width: `${n * wide * factor}px`} : {}, oninput: (e) => { view.at = Number(e.target.value); drawHere(); keep() }})
     const row = (title, packed, note) => el('section', {class: 'part'}, el('h2', {}, title, el('span', {class: 'note'}, note)), el('div', {class: 'scroll'}, sheet(packed, {columns: n, factor, label: title})))
-    put(strips, el('p', {class: 'soft'}, 'From ', end(0), ' to ', end(1)), pictures ? [row(made, found.x, `${items ? 'means' : 'pictures'} on the ${view.way === 'sphere' ? 'great circle' : 'straight line'} between ${items ? 'the two codes' : 'the two z'}`), row('Cross-fade', found.fade, `the plain mixture of the pixels of the two ${items ? 'items' : 'draws'}: the baseline`)] : lines(), el('p', {class: 'scroll'}, range))
+    put(strips, el('p', {class: 'soft'}, 'From ', end(0), ' to ', end(1)), pictures ? [row(made, found.x, `${items ? 'means' : 'pictures'} on the ${view.way === 'sphere' ? 'great circle' : 'straight line'} between ${items ? 'the two codes' : 'the two z'}`), row('Cross-fade', found.fade, `the plain mixture of the pixels of the two ${items ? 'ends' : 'draws'}: the baseline`)] : lines(), el('p', {class: 'scroll'}, range))
   }
   // Of a table: each column along the way, the mixture in grey.
   function lines() {
@@ -93,5 +119,5 @@ export async function open(body, {id, query, run, ask, remember}) {
   }
   drawBar()
   await load()
-  return {keys: {ArrowLeft: step(-1), ArrowRight: step(1), r: random}, close: () => { closed = true }}
+  return {keys: {ArrowLeft: step(-1), ArrowRight: step(1), r: random}, close: () => { closed = true; retry.close(); deaf() }}
 }

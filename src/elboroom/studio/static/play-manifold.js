@@ -4,6 +4,7 @@ import {el, svg, put, named, button, kbd, say} from './dom.js'
 import {written, took} from './numbers.js'
 import {unpacked, ramp} from './play-drawn.js'
 import {sheet} from './play-items.js'
+import {retrying} from './play-retry.js'
 
 const LEFT = 44, FOOT = 36, SHOWN = 8, ROWS = 40, REST_MS = 150, STEP_MS = 125, TICKS = [-2, -1, 0, 1, 2]
 const fixed = (v) => written(Number(v.toFixed(2)), null, null, {decimals: 2})
@@ -36,16 +37,17 @@ export async function open(body, {id, query, run, ask, remember}) {
     axes: list(query.get('axes'), 2)?.map((d) => d - 1).filter((d) => d >= 0 && d < D) ?? [],
   }
   if (new Set(view.axes).size < Math.min(D, 2)) view.axes = about.order.slice(0, 2).sort((x, y) => x - y)
-  let grid = null, exact = null, path = null, playing = 0, resting = 0, keeping = 0, closed = false
+  let grid = null, exact = null, path = null, playing = 0, resting = 0, keeping = 0, closed = false, beyond = false
+  const retry = retrying()
 
   // ---- the frame ----
   const room = Math.min(560, Math.max(200, body.clientWidth - LEFT - 8)), long = Math.max(high, wide)
   // 20 pictures across, or a few less where they can then be larger
   const least = pictures ? Math.max(1, Math.floor(room / (20 * long))) : 1, times = pictures && room / (long * (least + 1)) >= 15 ? least + 1 : least, n = pictures ? Math.max(3, Math.min(20, Math.floor(room / (long * times)))) : 20, W = pictures ? n * wide * times : Math.floor(room / n) * n
-  const map = el('div', {class: 'field-of'}), caption = el('p', {class: 'note'}), head = el('div', {class: 'controls'}), big = el('div', {class: 'big'}), said = el('p', {class: 'note', role: 'status'}), sliders = el('div', {class: 'sliders'}), nearest = el('div'), doubt = el('div'), command = el('div'), strip = el('div'), seg = el('div', {class: 'seg'})
+  const map = el('div', {class: 'field-of'}), caption = el('p', {class: 'note'}), head = el('div', {class: 'controls'}), big = el('div', {class: 'big'}), fault = el('p', {class: 'said-warn', role: 'alert', hidden: true}), said = el('p', {class: 'note', role: 'status'}), sliders = el('div', {class: 'sliders'}), nearest = el('div'), doubt = el('div'), command = el('div'), strip = el('div'), seg = el('div', {class: 'seg'})
   const title = (text, ...rest) => el('h2', {}, text, rest)
   put(body, el('p', {class: 'note hint'}, 'drag, or arrow keys: 0.05, with shift 0.5', kbd('R'), ' random ', kbd('A'), kbd('B'), ' ends of the path ', kbd('Space'), ' plays it'),
-    el('div', {class: 'manifold'}, el('section', {class: 'part'}, head, map, caption), el('section', {class: 'part'}, title('Decoded here', seg), big, sliders, said),
+    el('div', {class: 'manifold'}, el('section', {class: 'part'}, head, map, caption), el('section', {class: 'part'}, title('Decoded here', seg), big, sliders, fault, said),
       el('section', {class: 'part'}, title(pictures ? 'Nearest real images' : 'Nearest items'), nearest, doubt, title('The same without the studio'), command)),
     el('section', {class: 'part way'}, strip))
 
@@ -73,9 +75,10 @@ export async function open(body, {id, query, run, ask, remember}) {
       const found = await ask('images/grid', {z: view.z, axes: view.axes, n}, {latest: 'grid'})
       if (found.dropped || closed) return
       grid = found
+      answered(drawGrid)
     } catch (error) { return failed(error, drawGrid) }
     drawMap()
-    if (!pictures && exact) drawBig()
+    if (!pictures && exact && (!drawn() || exact.drawn)) drawBig()
   }
   let marks = null, cells = null, ends = null
   function drawMap() {
@@ -110,7 +113,7 @@ export async function open(body, {id, query, run, ask, remember}) {
       canvas.getContext('2d').drawImage(cells, column * wide, row * high, wide, high, 0, 0, wide, high)
       shown(canvas)
     }
-    move(z)
+    move(z, {over: view.axes.some((_, i) => at[i] < 0 || at[i] > 1)})
   }
   function heat(H) {
     const all = unpacked(grid.x), values = Array.from({length: grid.rows * n}, (_, i) => all[i * K + view.column]), low = Math.min(...values), top = Math.max(...values), w = W / n, h = H / grid.rows, text = (v) => written(Number(v.toPrecision(4)))
@@ -146,8 +149,9 @@ export async function open(body, {id, query, run, ask, remember}) {
   }
 
   // ---- one place ----
-  function move(z, {known = null} = {}) {
+  function move(z, {known = null, over = false} = {}) {
     view.z = z
+    beyond = over
     drawMarks()
     for (const d of view.axes) setField(d)
     clearTimeout(resting)
@@ -162,6 +166,7 @@ export async function open(body, {id, query, run, ask, remember}) {
       const found = await ask('images/decode', {z, ...(drawn() ? {drawn: true, seed: view.seed} : {})}, {latest: 'decode'})
       if (found.dropped || closed) return
       exact = {...found, z}
+      answered(decode)
     } catch (error) { return failed(error, decode) }
     drawBig()
   }
@@ -174,9 +179,15 @@ export async function open(body, {id, query, run, ask, remember}) {
     if (pictures) shown(view.mode === 'doubt' ? tinted(exact.sd, 336) : sheet(one(drawn() ? exact.drawn : exact.x), {factor, label: `decoded ${drawn() ? 'draw' : 'mean'} of z`}))
     else put(big, bars())
     const far = exact.nearer !== null && exact.nearer > 0.999, inside = exact.nearer === null ? '' : `${exact.nearer > 0.9999 ? 'More than ' : ''}${written(Math.min(0.9999, exact.nearer), null, null, {form: 'share', decimals: exact.nearer > 0.99 ? 2 : 0})} of ${exact.of} ${about.normal ? 'lies nearer to 0' : 'lie nearer to their middle'} than this code. `
-    put(said, far ? el('span', {class: 'warn'}, `△ Outside ${exact.of}’s 99.9 %: ${about.normal ? 'training has shown the decoder nothing here' : 'no item is coded here'}. `) : null, inside, `Decoded in ${took(exact.took_s)}`, pictures ? `, ${high} × ${wide} pixels drawn ${factor} × ${factor}` : '', drawn() ? `; draw of seed ${view.seed}` : '', '. ', drawn() ? button('Draw it again', () => { view.seed += 1; remember({seed: String(view.seed)}); decode() }, {class: 'link'}) : null)
+    put(said, outside(exact.z), far ? el('span', {class: 'warn'}, `△ Outside ${exact.of}’s 99.9 %: ${about.normal ? 'training has shown the decoder nothing here' : 'no item is coded here'}. `) : null, inside, `Decoded in ${took(exact.took_s)}`, pictures ? `, ${high} × ${wide} pixels drawn ${factor} × ${factor}` : '', drawn() ? `; draw of seed ${view.seed}` : '', '. ', drawn() ? button('Draw it again', () => { view.seed += 1; remember({seed: String(view.seed)}); decode() }, {class: 'link'}) : null)
     if (pictures) put(doubt, title('Doubt'), el('div', {class: 'doubt'}, tinted(exact.sd, 112), el('p', {class: 'note'}, 'Standard deviation of each pixel; white is 1.', el('span', {class: 'key-of'}, '0', el('i'), written(Number(exact.most.toPrecision(2)))))))
     put(command, el('div', {class: 'command'}, el('code', {}, `run = elboroom.load("runs/${run().name}")`, el('br'), `run.decode([[${exact.z.map((v) => Number(v.toFixed(3))).join(', ')}]])`)))
+  }
+  // The mark stays in the frame; where the place is not, this says so.
+  function outside(z) {
+    const off = grid ? view.axes.filter((d, i) => z[d] < grid.shares[i][0] - 1e-6 || z[d] > grid.shares[i].at(-1) + 1e-6) : []
+    if (off.length) return `${off.map((d) => `${name(d)} = ${fixed(z[d])}`).join(' and ')} ${off.length > 1 ? 'lie' : 'lies'} outside the sheet: the mark stands at its edge. `
+    return beyond ? 'The sheet ends here; the fields go further. ' : ''
   }
   function bars() {
     const x = unpacked(drawn() ? exact.drawn : exact.x), sd = unpacked(exact.sd), all = grid ? unpacked(grid.x) : x, count = all.length / K, at = (c, v, low, top) => top > low ? Math.max(0, Math.min(1, (v - low) / (top - low))) : 0.5
@@ -197,7 +208,8 @@ export async function open(body, {id, query, run, ask, remember}) {
       if (found.dropped || closed) return
       drawNear(found)
       if (found.read < found.n && z === view.z) resting = setTimeout(rest, 30)
-    } catch (error) { put(nearest, el('p', {class: 'note'}, `None: ${error.message}`)) }
+      retry.answered(rest)
+    } catch (error) { if (!closed && error.name !== 'AbortError') put(nearest, el('p', {class: 'note'}, 'None: ', retry.said(error, rest))) }
   }
   const label = (o) => o.label === null ? '' : about.classes[o.label] ?? String(o.label)
   function drawNear(found) {
@@ -206,11 +218,16 @@ export async function open(body, {id, query, run, ask, remember}) {
     const factor = wide ? Math.max(1, Math.floor(48 / wide)) : 0
     put(nearest, found.pictures ? sheet(found.pictures, {columns: found.near.length, factor, label: 'nearest real images'}) : null, el('table', {class: 'names', style: {width: wide ? `${found.near.length * wide * factor}px` : ''}}, el('tbody', {}, el('tr', {}, names))), el('p', {class: 'note'}, `${found.near.some(label) ? 'Label' : 'Number'}, then distance in code space; among ${seen}.`))
   }
+  // What the pointer took from the sheet gives way to the last exact picture, with its z.
   function failed(error, again) {
     if (closed || error.name === 'AbortError') return
-    const mine = error.status === 0 || error.status >= 500
-    put(said, el('span', {class: 'warn'}, `△ ${error.message}${mine ? '; trying again' : ''}. ${exact ? `What is shown is z = ${coded(exact.z)}.` : ''}`))
-    if (mine) setTimeout(() => closed || again(), 1500)
+    if (exact && (!drawn() || exact.drawn)) drawBig()
+    fault.hidden = false
+    put(fault, '△ ', retry.said(error, again), exact ? `What is shown is z = ${coded(exact.z)}.` : '')
+  }
+  function answered(again) {
+    retry.answered(again)
+    fault.hidden = true
   }
   function keep() {
     clearTimeout(keeping)
@@ -255,6 +272,7 @@ export async function open(body, {id, query, run, ask, remember}) {
       const found = await ask('images/path', {a: view.a, b: view.b, steps: view.steps, way: view.way}, {latest: 'path'})
       if (found.dropped || closed) return
       path = found
+      answered(drawPath)
     } catch (error) { return failed(error, drawPath) }
     const most = Math.min(body.clientWidth - 80, 1100), factor = wide ? Math.max(1, Math.min(4, Math.floor(most / (view.steps * wide)))) : 0
     put(strip, el('div', {class: 'head'}, title('Path from A to B', el('span', {class: 'note'}, `${view.steps} steps, ${view.way === 'sphere' ? 'on the sphere' : 'straight in code space'}`)), el('div', {class: 'end controls'},
@@ -333,6 +351,8 @@ export async function open(body, {id, query, run, ask, remember}) {
       closed = true
       stop()
       clearTimeout(resting)
+      clearTimeout(keeping)
+      retry.close()
     },
   }
 }

@@ -7,7 +7,7 @@ import {written, took, count} from './numbers.js'
 const SETTINGS = [['temperature', 'Temperature', 1, 0, 2, 0.05], ['top_k', 'Top-k', 0, 0, 100, 1], ['top_p', 'Top-p', 1, 0.05, 1, 0.01], ['min_p', 'Min-p', 0, 0, 0.5, 0.01],
   ['repetition_penalty', 'Repetition penalty', 1, 1, 2, 0.05], ['tokens', 'Tokens', 100, 1, 500, 1], ['seed', 'Seed', 0]]
 const MARKS = {' ': '␣', '\n': '↵', '\t': '⇥'}, LEVELS = 9, HELD = 8, TOP = 5, END = '⟨end⟩'
-const ENDED = {stop: 'the text came to its end', length: 'as many as asked for', stopped: 'stopped'}
+const ENDED = {stop: 'the text came to its end', length: 'as many as asked for', stopped: 'stopped', left: 'given up for another text'}, CALM_MS = 2000
 
 const whole = (v) => written(v, null, null, {form: 'count'}), one = (v) => written(v, null, null, {decimals: 1})
 const share = (p) => p > 0 ? written(p, null, null, {form: 'share', decimals: 1}) : '0'
@@ -24,14 +24,21 @@ const small = (text, onclick, more, ...rest) => button(text, onclick, {class: 'l
 
 export async function open(body, {id, query, run, ask, stream, remember}) {
   const about = await ask('words/about', {}), store = `prompt-${id}`, kept = JSON.parse(sessionStorage.getItem(store) ?? '{}')
-  const values = Object.fromEntries(SETTINGS.map(([name, , usual]) => [name, Number(query.get(name) ?? usual)])), all = about.layers * about.heads
+  const wrong = (name, text) => { // why a setting cannot be this; '' where it can
+    const {whole: only, least, above, most, for: use} = about.limits[name], v = Number(text), no = (why) => `${why} (${use})`
+    if (!/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text.trim())) return text.trim() ? no(`${text.trim().slice(0, 20)} is no number${text.includes(',') ? '; decimals stand after a point' : ''}`) : no('a number is missing')
+    if (only && !Number.isInteger(v)) return no(`${text.trim()} is no whole number`)
+    return v < least ? no(`must be at least ${whole(least)}`) : v <= above ? no(`must be above ${whole(above)}`) : v > most ? no(`must be at most ${whole(most)}`) : ''
+  }
+  const values = Object.fromEntries(SETTINGS.map(([name, , usual]) => [name, query.has(name) && !wrong(name, query.get(name)) ? Number(query.get(name)) : usual])), faults = new Map(), all = about.layers * about.heads
   const shades = ['surprise', ...(all ? ['attention'] : []), 'none']
   let shade = shades.find((s) => s === query.get('shade')) ?? shades[0], layer = Number(query.get('layer')) || null, head = Number(query.get('head')) || null
   // The text that is shown, all of them, the token that is pointed at, others beside it, its row of attention.
-  let now = null, texts = [], at = null, also = [], pinned = false, choice = 0, row = null, busy = null, told = {}, waiting = 0, settling = 0
+  let now = null, texts = [], at = null, also = [], pinned = false, choice = 0, row = null, busy = null, told = {}, waiting = 0, settling = 0, calm = 0, touched = false
 
   // ---- the frame ----
   const prompt = el('textarea', {id: 'prompt', rows: 3, 'aria-label': 'prompt', translate: 'no', spellcheck: 'false', value: kept.prompt ?? about.prompt, placeholder: 'A text to go on from; empty begins a new one', oninput: () => drawCommand()})
+  const broke = el('i', {class: 'edge bad'}, '× the text broke off here')
   const spans = el('div', {class: 'spans', tabindex: 0, role: 'group', 'aria-label': 'the text, token by token', translate: 'no', hidden: true}), edge = el('i', {class: 'edge'}, 'the model no longer sees what is before this line')
   const [foot, key, maps, looked, could, list, command] = ['foot', 'note shades', 'maps', 'looked part', 'part', 'part', 'part'].map((css) => el('div', {class: css})), bars = el('figure', {class: 'chart part'}), seg = el('div', {class: 'seg', role: 'group', 'aria-label': 'shade'})
   const looks = all ? el('div', {class: 'looks'}, part(title('Heads', `rows: layer 1 to ${about.layers}; columns: head 1 to ${about.heads}`), el('div', {class: 'scroll'}, maps)), looked) : el('p', {class: 'note part'}, `${run().model} cannot show attention.`)
@@ -49,10 +56,24 @@ export async function open(body, {id, query, run, ask, stream, remember}) {
         if (at < now?.from) point(at)
         drawCommand()
       }
-      const more = {value: values[name], onchange: (e) => set(e.target.value)}
-      const slide = high ? el('input', {type: 'range', min: low, max: high, step, 'aria-label': `${label}, slider`, ...more, oninput: (e) => set(e.target.value)}) : null, field = el('input', {id: `set-${name}`, inputmode: 'decimal', ...more})
-      resets.push(() => set(usual))
-      return el('div', {class: 'set'}, el('label', {for: `set-${name}`}, label), slide ?? el('i'), field)
+      const bad = el('p', {class: 'said-bad', id: `bad-${name}`, role: 'alert', style: {gridColumn: '1/-1'}, hidden: true})
+      // A field is read as it is typed in; it says what is wrong once it is left, or when a text is asked for.
+      const typed = (left) => {
+        const why = wrong(name, field.value), fault = {tell: () => { field.setAttribute('aria-invalid', 'true'); bad.hidden = false; put(bad, `× ${label}: ${why}`) }, field}
+        if (why) {
+          faults.set(name, fault)
+          if (left) fault.tell()
+          return
+        }
+        faults.delete(name)
+        field.removeAttribute('aria-invalid')
+        bad.hidden = true
+        if (Number(field.value) !== values[name]) set(field.value)
+      }
+      const slide = high ? el('input', {type: 'range', min: low, max: high, step, value: values[name], 'aria-label': `${label}, slider`, oninput: () => { field.value = slide.value; typed(true) }}) : null
+      const field = el('input', {id: `set-${name}`, inputmode: 'decimal', value: values[name], 'aria-describedby': `bad-${name}`, oninput: () => typed(false), onchange: () => typed(true)})
+      resets.push(() => { field.value = usual; typed(true) })
+      return el('div', {class: 'set'}, el('label', {for: `set-${name}`}, label), slide ?? el('i'), field, bad)
     }), note('Same prompt, seed and settings give the same text. Temperature 0 is greedy, top-k 0 keeps all. ', small("Back to the model's own law", () => resets.slice(0, 5).forEach((reset) => reset()))))
   }
 
@@ -62,14 +83,16 @@ export async function open(body, {id, query, run, ask, stream, remember}) {
 
   // A text is what it goes on from, the settings, and its tokens; `known` are tokens that were shown before.
   async function write(text, known = []) {
-    busy?.abort()
-    const mine = busy = new AbortController(), begun = performance.now(), {settings: asked} = text
+    leave()
+    const mine = busy = new AbortController(), begun = performance.now(), {settings: asked} = text, before = ['stopped', 'left'].includes(text.reason) ? text.reason : ''
     if (!texts.includes(text)) texts = [...texts, text].slice(-HELD)
     show(Object.assign(text, {tokens: [], broken: '', reason: ''}))
     try {
       await stream('words/generate', {...asked, ...(text.ids ? {ids: text.ids} : {prompt: text.prompt})}, (found) => {
         if (mine !== busy) return
-        if (found.start) {
+        told.waits = Boolean(found.waits)
+        if (found.waits) waiting ||= setTimeout(() => { waiting = 0; drawFoot() }, 250)
+        else if (found.start) {
           const {tokens, repeatable, prompt: read} = found.start
           Object.assign(text, {from: tokens.length, given: text.given ?? tokens.length, prompt: text.prompt ?? read, same: repeatable && !text.taken})
           tokens.forEach((t, i) => add(known[i]?.id === t.id ? {...t, ...known[i], piece: t.piece} : t))
@@ -79,17 +102,27 @@ export async function open(body, {id, query, run, ask, stream, remember}) {
           told.n = text.tokens.length - text.from
           told.rate = (told.n - 1) / (performance.now() - begun - told.first) * 1e3
           waiting ||= setTimeout(() => { waiting = 0; drawFoot(); drawBars(); paint() }, 250)
-        } else if (found.done) Object.assign(text, {reason: found.done.reason, rest: found.done.rest})
+        } else if (found.done) Object.assign(text, {reason: before || found.done.reason, rest: found.done.rest}) // written anew up to where it was left
       }, mine.signal)
     } catch (error) { if (!mine.signal.aborted) text.broken = error.message }
     if (mine !== busy) return
     busy = null
+    calm = performance.now() + CALM_MS
     if (!text.broken) text.reason ||= 'stopped'
     if (!text.tokens.length) edit()
     else if (at === null) point(Math.min(text.from, text.tokens.length - 1))
     save()
     draw()
     say(text.broken || `${count(told.n ?? 0, 'token')}, ${ENDED[text.reason]}`)
+  }
+
+  // A text that is still being written is given up for another one.
+  function leave() {
+    if (!busy) return
+    busy.abort()
+    busy = null
+    now.reason = 'left'
+    calm = performance.now() + CALM_MS
   }
 
   function add(token) {
@@ -103,6 +136,7 @@ export async function open(body, {id, query, run, ask, stream, remember}) {
     also = []
     pinned = false
     told = {}
+    prompt.value = text.prompt ?? prompt.value
     put(spans)
     spans.hidden = false
     prompt.hidden = true
@@ -115,17 +149,24 @@ export async function open(body, {id, query, run, ask, stream, remember}) {
     prompt.focus()
     draw()
   }
-  const generate = () => write(!spans.hidden && now?.ids ? {...now, settings: {...values}} : {prompt: prompt.value, settings: {...values}}, now?.tokens)
-  const further = () => write({ids: ids(now.tokens), prompt: now.prompt, given: now.given, taken: now.taken ?? [], settings: {...values}}, now.tokens)
+  const ready = () => { // false where a setting is wrong, which is then said
+    const [first] = faults.values()
+    for (const fault of faults.values()) fault.tell()
+    first?.field.focus()
+    return !first
+  }
+  const generate = () => ready() && write(!spans.hidden && now?.ids ? {...now, reason: '', settings: {...values}} : {prompt: prompt.value, settings: {...values}}, now?.tokens)
+  const further = () => ready() && write({ids: ids(now.tokens), prompt: now.prompt, given: now.given, taken: now.taken ?? [], settings: {...values}}, now.tokens)
   // Goes on from another token; the text as it was stays in the list.
   function instead(i, [token, name, p, q]) {
+    if (!ready()) return
     const before = now.tokens.slice(0, i)
     write({ids: [...ids(before), token], prompt: now.prompt, given: Math.min(now.given, i), taken: [...(now.taken ?? []).filter((k) => k < i), i], label: name, settings: {...values}}, [...before, {...now.tokens[i], id: token, name, p, q, bits: -Math.log2(p)}])
   }
   function back(text) {
-    busy?.abort()
-    busy = null
+    leave()
     const {tokens} = text
+    if (tokens && !tokens.length) text.reason = '' // nothing of it was written
     if (!tokens?.length) return void write(text)
     show(Object.assign(text, {tokens: []}))
     tokens.forEach(add)
@@ -134,7 +175,7 @@ export async function open(body, {id, query, run, ask, stream, remember}) {
     draw()
   }
   function save() {
-    const recipes = texts.map(({tokens, ...text}) => ({...text, settings: {...text.settings, tokens: tokens?.length - text.from || text.settings.tokens}}))
+    const recipes = texts.map(({tokens, ...text}) => ({...text, reason: tokens && !(tokens.length > text.from) ? '' : text.reason, settings: {...text.settings, tokens: tokens?.length - text.from || text.settings.tokens}}))
     try { sessionStorage.setItem(store, JSON.stringify({prompt: prompt.value, at: texts.indexOf(now), texts: recipes})) } catch { /* a full store keeps what it had */ }
   }
   function download() {
@@ -155,16 +196,16 @@ export async function open(body, {id, query, run, ask, stream, remember}) {
       remember({shade: s})
       draw()
     }, {'aria-pressed': String(s === shade), id: `shade-${s}`})))
-    const line = (text, k) => el('li', {}, small('', () => text === now ? null : back(text), {id: `text-${k}`, 'aria-current': text === now ? 'true' : null}, named(text.label ? `… ${plain(text.label)}` : text.prompt?.slice(-30) || 'a new text')),
-      note(`${text.taken?.length ? `token ${whole(text.taken.at(-1) + 1)} exchanged` : `seed ${text.settings.seed}`}${text === now ? ', shown' : ''}`))
+    const line = (text, k) => el('li', {}, small('', () => text === now && !spans.hidden ? null : back(text), {id: `text-${k}`, 'aria-current': text === now && !spans.hidden ? 'true' : null}, named(text.label ? `… ${plain(text.label)}` : text.prompt?.slice(-30) || 'a new text')),
+      note(`${text.taken?.length ? `token ${whole(text.taken.at(-1) + 1)} exchanged` : `seed ${text.settings.seed}`}${text.reason === 'left' ? ', given up' : ''}${text === now && !spans.hidden ? ', shown' : ''}`))
     put(list, texts.length > 1 ? [title('Texts so far'), el('ul', {class: 'list-of'}, texts.map(line))] : null)
   }
 
   function drawFoot() {
-    const n = told.n ?? Math.max(0, (now?.tokens?.length ?? 0) - (now?.from ?? 0)), first = told.first ? `first token after ${took(told.first / 1e3)}` : '', go = () => button('Go on from here', further)
+    const n = told.n ?? Math.max(0, (now?.tokens?.length ?? 0) - (now?.from ?? 0)), first = told.first ? `first token after ${took(told.first / 1e3)}` : told.waits ? 'waits for the text of another page' : '', go = () => button('Go on from here', further)
     const state = busy ? [el('span', {class: 'state accent'}, `◔ ${whole(n)} of ${count(now.settings.tokens, 'token')}`), el('span', {class: 'note'}, first ? `${n > 1 ? `${whole(Math.round(told.rate))} tokens a second, ` : ''}${first}` : 'reading the prompt')]
       : now?.broken ? [el('span', {class: 'bad', role: 'alert'}, `× ${now.broken}`), now.tokens.length ? go() : null]
-        : spans.hidden || !now ? null : [el('span', {}, `${now.reason === 'stopped' ? '□' : '✓'} ${count(n, 'token')}, ${ENDED[now.reason] ?? ''}`), el('span', {class: 'note'}, first), now.reason === 'stop' ? null : go()]
+        : spans.hidden || !now ? null : [el('span', {}, `${['stopped', 'left'].includes(now.reason) ? '□' : '✓'} ${count(n, 'token')}, ${ENDED[now.reason] ?? ''}`), el('span', {class: 'note'}, first), now.reason === 'stop' ? null : go()]
     put(foot, busy ? button('Stop', () => busy.abort(), {class: 'main', id: 'stop-writing'}, kbd('Esc')) : button('Generate', generate, {class: 'main', id: 'generate'}, kbd('Ctrl Enter')), state,
       spans.hidden ? null : el('span', {class: 'end'}, small('Edit prompt', edit), small('Save text', download), el('span', {class: 'note'}, kbd('←'), kbd('→'), ' token by token; bold: your prompt')))
   }
@@ -183,6 +224,8 @@ export async function open(body, {id, query, run, ask, stream, remember}) {
       const css = [i < now.given && 'given', now.taken?.includes(i) && 'taken', i < from && 'past', i === at && 'at', also.includes(i) && 'also', level(v) > 1 && `s${level(v)}`].filter(Boolean).join(' ')
       if (span.className !== css) span.className = css
     })
+    if (now?.broken && each.length) spans.append(broke)
+    else broke.remove()
     if (!from) edge.remove()
     else if (each[from] && edge.nextSibling !== each[from]) spans.insertBefore(edge, each[from])
     put(key, each.length && (bits || row && shade === 'attention') ? ['0 ', Array.from({length: LEVELS}, (_, k) => el('i', {class: `s${k + 1}`})), bits ? ` ${one(top)} bits: surprise of each token, −log₂ of the model's own probability` : ` ${share((top / 255) ** 2)}, root scale: where the model looked to choose the framed token`] : null)
@@ -202,7 +245,7 @@ export async function open(body, {id, query, run, ask, stream, remember}) {
 
   function drawCommand() {
     const quoted = (text) => /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`, flags = SETTINGS.filter(([name, , usual]) => values[name] !== usual).map(([name]) => `--${name.replaceAll('_', '-')} ${values[name]}`)
-    const text = ['elboroom generate', quoted(run().name), '--prompt', quoted(spans.hidden ? prompt.value : now.prompt ?? ''), ...flags].join(' '), other = !spans.hidden && now.same === false
+    const text = ['elboroom generate', run().place ?? quoted(run().name), '--prompt', quoted(spans.hidden ? prompt.value : now.prompt ?? ''), ...flags].join(' '), other = !spans.hidden && now.same === false
     put(command, title('As a command'), other ? note('This text goes on from tokens that were chosen; a command goes on from a text.') : el('div', {class: 'command'}, el('code', {translate: 'no'}, text), small('copy', () => navigator.clipboard?.writeText(text))))
   }
 
@@ -251,7 +294,7 @@ export async function open(body, {id, query, run, ask, stream, remember}) {
     put(looked, title(`${who} looked at`, also.length ? `to choose ${count(places.length, 'token')}, averaged` : `to choose token ${whole(i + 1)}`),
       el('table', {}, el('tbody', {}, best.map(([v, k]) => el('tr', {}, cell('', shown(mine.tokens[k].name)), cell('num soft', also.length ? `token ${whole(k + 1)}` : `${whole(i - k)} back`), cell('odds', el('i', {style: {width: `${100 * v / best[0][0]}%`}})), cell('num', share(v)))),
         row.earlier > 5e-4 ? el('tr', {class: 'soft'}, el('td', {colspan: 3}, `all before token ${whole(row.first + 1)}`), cell('num', share(row.earlier))) : null)),
-      note('Shares of one head add up to 100 %. Attention shows where a head looked, not why a token was chosen. Click a head to see it, shift-click further tokens for their mean', layer ? ['; ', small(`mean of all ${all}`, () => choose(null, null))] : null, '.'))
+      note('Shares of one head add up to 100 %. Attention shows where a head looked, not why a token was chosen. Click a head to see it, shift-click further tokens, or walk with shift, for their mean', layer ? ['; ', small(`mean of all ${all}`, () => choose(null, null))] : null, '.'))
     paint()
   }
 
@@ -288,11 +331,12 @@ export async function open(body, {id, query, run, ask, stream, remember}) {
     const i = place(event)
     if (event.pointerType === 'mouse' && !pinned && i >= 0 && i !== at) point(i)
   })
+  spans.addEventListener('pointerdown', (event) => { touched = event.pointerType === 'touch' })
   spans.addEventListener('click', (event) => {
     const i = place(event)
     if (i < 0) return
     if (event.shiftKey) point(i, {pin: true, more: true})
-    else if (i < now.given) edit()
+    else if (i < now.given && !touched) edit() // a finger has no other way to point
     else if (pinned && i === at) pinned = false
     else point(i, {pin: true})
   })
@@ -303,10 +347,12 @@ export async function open(body, {id, query, run, ask, stream, remember}) {
     go ? generate() : busy.abort()
   }
   document.addEventListener('keydown', typed, true)
-  const step = (by) => {
+  const step = (by) => ({shiftKey}) => {
     if (spans.hidden || !now.tokens.length) return false
-    point(Math.max(0, Math.min(now.tokens.length - 1, (at ?? now.from) + by)), {pin: true})
-    spans.querySelector('.at')?.scrollIntoView({block: 'nearest'})
+    const tip = shiftKey ? also.at(-1) ?? at : at, next = Math.max(0, Math.min(now.tokens.length - 1, (tip ?? now.from) + by))
+    if (!shiftKey || at === null) point(next, {pin: true})
+    else if (next !== tip) point(next === at || also.includes(next) ? tip : next, {pin: true, more: true}) // a step back takes one out
+    spans.querySelector(shiftKey && also.length ? `[data-i="${also.at(-1)}"]` : '.at')?.scrollIntoView({block: 'nearest'})
   }
   const aim = (by) => {
     if (at === null || !could.querySelector('#could-0')) return false
@@ -326,8 +372,8 @@ export async function open(body, {id, query, run, ask, stream, remember}) {
   }
   return {
     get keys() {
-      const loose = pinned ? () => { pinned = false } : prompt.matches(':focus') ? () => prompt.blur() : null
-      return {ArrowLeft: () => step(-1), ArrowRight: () => step(1), ArrowUp: () => aim(-1), ArrowDown: () => aim(1), ...(loose && {Escape: loose})}
+      const loose = pinned ? () => { pinned = false } : busy || performance.now() < calm ? () => {} : null // Esc meant for a text that has just ended leaves no page
+      return {ArrowLeft: step(-1), ArrowRight: step(1), ArrowUp: () => aim(-1), ArrowDown: () => aim(1), ...(loose && {Escape: loose})}
     },
     close: () => {
       busy?.abort()

@@ -56,17 +56,20 @@ export async function play(body, {id, query, run}) {
 
   // Parts of MODULE/VERB as they come; `signal` ends it at its next part.
   function stream(name, given, onpart, signal) {
+    const both = new AbortController(), stop = () => both.abort(), signals = [signal, end.signal].filter(Boolean), decoder = new TextDecoder()
+    for (const one of signals) one.aborted ? stop() : one.addEventListener('abort', stop)
     return sent(async () => {
       let answer, held = ''
+      const fault = (error, text) => error.name === 'AbortError' ? error : new Failure(0, text)
       try {
-        answer = await fetch(at(name), {method: 'POST', headers: {'content-type': 'application/json'}, body: JSON.stringify(given), signal: signal ? AbortSignal.any([signal, end.signal]) : end.signal})
-      } catch (error) {
-        if (error.name === 'AbortError') throw error
-        throw new Failure(0, 'the studio does not answer; is it still running in its window?')
-      }
+        answer = await fetch(at(name), {method: 'POST', headers: {'content-type': 'application/json'}, body: JSON.stringify(given), signal: both.signal})
+      } catch (error) { throw fault(error, 'the studio does not answer; is it still running in its window?') }
       if (!answer.ok) throw new Failure(answer.status, (await answer.json().catch(() => null))?.error?.message ?? `the studio answered ${answer.status}`)
-      for await (const piece of answer.body.pipeThrough(new TextDecoderStream())) {
-        const lines = (held + piece).split('\n')
+      for (const reader = answer.body.getReader(); ;) {
+        let piece
+        try { piece = await reader.read() } catch (error) { throw fault(error, 'the answer broke off; is the studio still running in its window?') }
+        if (piece.done) return
+        const lines = (held + decoder.decode(piece.value, {stream: true})).split('\n')
         held = lines.pop()
         for (const text of lines) {
           const line = JSON.parse(text)
@@ -74,7 +77,7 @@ export async function play(body, {id, query, run}) {
           if (line.part) onpart(line.part)
         }
       }
-    })
+    }).finally(() => { for (const one of signals) one.removeEventListener('abort', stop) })
   }
 
   let page = null
@@ -86,6 +89,7 @@ export async function play(body, {id, query, run}) {
   }
   return {
     get keys() { return page?.keys },
+    get dropped() { return page?.dropped },
     changed: () => page?.changed?.(),
     close: () => {
       end.abort()

@@ -1,14 +1,14 @@
 // Sweeps: the list, and one sweep with two of its measures against each other, each over the swept settings, and a table.
 
 import {el, svg, put, link, named, button, kbd, say} from './dom.js'
-import {get, post} from './api.js'
+import {get, post, key} from './api.js'
 import {written, count, took, when} from './numbers.js'
 import {state} from './words.js'
 import {ticks, logTicks, tickText} from './chart.js'
 import {go, remember, toast} from './app.js'
 import {confirm} from './keys.js'
 
-const AGAIN_MS = 1500, SMALL = 3, NAMED = 14, MOST = 8, COLUMNS = 5, ROWS = 60
+const AGAIN_MS = 1500, SMALL = 3, NAMED = 14, MOST = 20, COLUMNS = 5, ROWS = 60
 const GLYPHS = {done: '■', running: '◧', waiting: '·', stopped: '□', failed: '×', unreadable: '×'}
 const number = (v) => typeof v === 'number' && Number.isFinite(v)
 const shown = (v) => Array.isArray(v) ? v.join(',') || 'none' : v === true ? 'on' : v === false ? 'off' : number(v) ? String(Number(v.toPrecision(6))) : String(v)
@@ -32,7 +32,7 @@ async function all(main) {
 }
 
 async function one(main, id, query) {
-  let s, closed = false, timer = 0, at = -1, from = null
+  let s, closed = false, timer = 0, at = -1, from = null, stopping = 0, dragged = false
   try { s = await get(`/api/sweeps/${id}`) } catch (error) {
     put(main, el('h1', {}, 'This sweep is not here.'), el('p', {class: 'soft'}, error.message), link('/sweeps', {}, 'to the sweeps'))
     return {title: 'Sweep'}
@@ -47,7 +47,7 @@ async function one(main, id, query) {
   put(main, top, el('div', {class: 'live'}, el('figure', {class: 'chart'}, controls, title, box, read, caption), smalls), listed, foot)
   let points = [], front = [], place = {}
 
-  const fields = () => Object.keys(s.over), of = (key) => s.measures.find((m) => m.key === key)
+  const press = key(), fields = () => Object.keys(s.over), of = (key) => s.measures.find((m) => m.key === key)
   const name = (row) => fields().filter((f) => f in row.over).map((f) => `${f} ${shown(row.over[f])}`).join(', ') || 'all seeds'
   const text = (m, v) => v ? written(v.value, v.low, v.high, m.unit === 'share' ? {form: 'share'} : {}) : 'none'
   const plain = (m, v) => written(v, null, null, m.unit === 'share' ? {form: 'share'} : {})
@@ -80,18 +80,31 @@ async function one(main, id, query) {
   const whole = (p) => p.members.every((m) => m.state === 'done')
 
   function drawTop() {
-    const c = s.counts, live = s.members.find((m) => m.state === 'running')
-    put(top, el('p', {class: 'crumb'}, link('/sweeps', {}, 'Sweeps'), ` / ${s.model} on `, named(s.data)), el('div', {class: 'head', style: {marginBottom: 0}}, el('h1', {}, named(s.name)), state(s.state),
-      el('div', {class: 'end'}, live ? button('Stop and keep state', () => stop(live), {id: 'stop'}, kbd('S')) : null)),
+    const c = s.counts, live = s.members.find((m) => m.state === 'running'), going = s.job?.alive && !live
+    if (!live) stopping = 0
+    const acts = [live ? button(['Stop and keep state', 'Stopping… press again to end without saving', 'Ending…'][stopping], () => stop(live), {id: 'stop', disabled: stopping > 1}, kbd('S')) : null,
+      s.report ? el('a', {class: 'button', href: `/api/sweeps/${id}/report`, target: '_blank', rel: 'noopener'}, 'Report') : null, s.state === 'stopped' && !going ? button('Resume', resume, {class: 'main', id: 'resume'}) : null]
+    put(top, el('p', {class: 'crumb'}, link('/sweeps', {}, 'Sweeps'), ` / ${s.model} on `, named(s.data)), el('div', {class: 'head', style: {marginBottom: 0}}, el('h1', {}, named(s.name)), state(going ? 'starting' : stopping ? 'stopping' : s.state),
+      el('div', {class: 'end'}, acts)),
     el('div', {class: `track wide ${s.state}`, role: 'progressbar', 'aria-valuenow': c.done ?? 0, 'aria-valuemin': 0, 'aria-valuemax': s.total, 'aria-label': 'runs done'}, el('i', {style: {width: `${100 * (c.done ?? 0) / s.total}%`}})),
     el('div', {class: 'facts', style: {marginBottom: '24px'}}, el('span', {}, el('b', {}, `${c.done ?? 0} of ${count(s.total, 'run')}`), ` ${size(s)}`), s.took_s ? el('span', {}, s.state === 'running' ? 'gone ' : 'took ', el('b', {}, took(s.took_s))) : null,
       ...['running', 'waiting', 'stopped'].filter((k) => c[k]).map((k) => el('span', {}, `${c[k]} ${k}`)), el('span', {class: c.failed ? 'bad' : ''}, `${c.failed ?? 0} failed${c.failed ? ', left out of all means' : ''}`)),
-    s.state === 'stopped' ? el('p', {class: 'said-warn'}, `□ ${s.why || 'Stopped before its end.'} Go on with the same command and --or-resume.`) : null)
+    s.state === 'stopped' && !going ? el('p', {class: 'said-warn'}, `□ ${s.why || 'Stopped before its end.'} Resume goes on, as the same command does with --or-resume.`, s.job?.said && !/^stopped|--or-resume/.test(s.job.said) ? [' When it was last resumed: ', named(s.job.said, 300)] : null) : null)
   }
 
   async function stop(member) {
-    if (!await confirm(`Stop ${s.name}?`, 'Its process saves the state of every run in training; the same command with --or-resume goes on.', 'Stop and keep state')) return
-    await post(`/api/runs/${member.run}/stop`).catch((error) => toast(error.message))
+    if (!stopping && !await confirm(`Stop ${s.name}?`, 'Its process saves the state of every run in training; Resume goes on from there.', 'Stop and keep state')) return
+    stopping += 1
+    drawTop()
+    await post(`/api/runs/${member.run}/stop${stopping > 1 ? '' : '?first=1'}`).catch((error) => { stopping = 0; drawTop(); toast(error.message) })
+  }
+
+  async function resume() {
+    try {
+      await post(`/api/sweeps/${id}/resume`, {key: `${press}-${s.counts.done ?? 0}-${Math.round(s.changed)}`})
+      toast('Resuming: reading the data', null, null, 6)
+    } catch (error) { toast(error.message) }
+    soon()
   }
 
   function drawControls() {
@@ -108,7 +121,12 @@ async function one(main, id, query) {
     box.style.height = `${H}px`
     const better = mx?.better && my?.better ? (mx.better === my.better ? `${mx.better} is better in both directions` : `${my.better} is better upwards, ${mx.better} across`) : ''
     put(title, el('span', {}, my ? told(my) : 'Nothing was measured yet', el('span', {class: 'note', style: {display: 'block'}}, better)))
-    if (!seen.length) return put(box, svg('text', {x: width / 2, y: H / 2, 'text-anchor': 'middle', class: 'label'}, 'no run has both measures yet'))
+    if (!seen.length) {
+      place = {}
+      caption.textContent = ''
+      box.setAttribute('aria-label', 'no run has both measures yet')
+      return put(box, svg('text', {x: width / 2, y: H / 2, 'text-anchor': 'middle', class: 'label'}, 'no run has both measures yet'))
+    }
     const ends = (key) => seen.flatMap((p) => [p[key].low ?? p[key].value, p[key].high ?? p[key].value, ...p.members.filter((m) => m.state === 'done').map((m) => m.metrics[view[key]]).filter(number)])
     const X = scale(ends('x'), 56, width - 24), Y = scale(ends('y'), H - 40, 12), parts = frame(X, Y, {left: 56, right: width - 8, bottom: H - 40, name: told(mx)})
     place = {}
@@ -172,13 +190,14 @@ async function one(main, id, query) {
     if (!from) return
     const to = spot(e), start = from
     from = null
-    if (Math.hypot(to[0] - start[0], to[1] - start[1]) > 6) {
+    dragged = Math.hypot(to[0] - start[0], to[1] - start[1]) > 6
+    if (dragged) {
       view.pick = new Set(inside(start, to))
       picked()
     }
   }
   addEventListener('pointerup', up)
-  box.addEventListener('click', (e) => { const i = near(spot(e)); if (i >= 0) openRuns(points[i]) })
+  box.addEventListener('click', (e) => { const i = near(spot(e)); if (i >= 0 && !dragged) openRuns(points[i]) })
   box.addEventListener('keydown', (e) => {
     const order = points.filter(drawn).sort((a, b) => a.x.value - b.x.value).map((p) => p.i), k = order.indexOf(at)
     if (e.key === 'ArrowRight' || e.key === 'ArrowLeft') point(order[k < 0 ? 0 : Math.max(0, Math.min(order.length - 1, k + (e.key === 'ArrowRight' ? 1 : -1)))], true)
@@ -275,6 +294,7 @@ async function one(main, id, query) {
       if (closed || !next?.measures) return
       s = taken(next)
       draw()
+      if (s.job?.alive && s.state !== 'running') soon()
     }, AGAIN_MS)
   }
   return {

@@ -1,11 +1,11 @@
 // Words that several pages share: states with their glyphs, names of logged terms, whether a smaller value is better.
 
 import {el} from './dom.js'
-import {written, count, took, left} from './numbers.js'
+import {written, count, took, left, when} from './numbers.js'
 
 export const STATES = {
   running: ['◔', 'accent'], starting: ['◌', 'accent'], done: ['✓', 'good'], stopped: ['□', 'warn'], failed: ['×', 'bad'],
-  unreadable: ['×', 'bad'], stopping: ['◔', 'accent'],
+  unreadable: ['×', 'bad'], stopping: ['◔', 'accent'], waiting: ['◌', ''],
 }
 
 export function state(name) {
@@ -37,9 +37,21 @@ export function progress(run) {
   return {text: '', share}
 }
 
+// Seconds left by the rate of the whole run and by that of its last minute; nothing before 10 s and 20 steps.
+function leftBy(run, recent) {
+  if (run.state !== 'running' || !run.steps || !run.time_s || run.time_s < 10 || run.step < 20) return []
+  return [run.step / run.time_s, recent].filter((r) => r > 0).map((r) => (run.steps - run.step) / r)
+}
+
 export function remaining(run, recent) {
-  if (run.state !== 'running' || !run.steps || !run.time_s || run.time_s < 10 || run.step < 20) return ''
-  if (run.step >= 0.98 * run.steps) return 'finishing'
-  const rates = [run.step / run.time_s, recent].filter((r) => r > 0)
-  return left(rates.map((r) => (run.steps - run.step) / r))
+  const seconds = leftBy(run, recent)
+  return !seconds.length ? '' : run.step >= 0.98 * run.steps ? 'finishing' : left(seconds)
+}
+
+// "14:43" today, else with its day.
+export function ending(run, recent) {
+  const seconds = leftBy(run, recent)
+  if (!seconds.length || run.step >= 0.98 * run.steps) return ''
+  const at = new Date(Date.now() + 1000 * seconds.reduce((a, b) => a + b) / seconds.length), day = when(at), clock = [at.getHours(), at.getMinutes()].map((n) => String(n).padStart(2, '0')).join(':')
+  return day.includes(':') ? day : `${day}, ${clock}`
 }
