@@ -18,7 +18,7 @@ const PAGES = [
 const BAR = [['/', 'Runs'], ['/compare', 'Compare'], ['/sweeps', 'Sweeps'], ['/data', 'Data'], ['/models', 'Models']]
 const main = document.getElementById('main')
 const LIST = ['q', 'sort', 'ticked', 'open'] // what the address says of the run list
-let page = null, turn = 0, path = '', list = []
+let page = null, turn = 0, settled = 0, path = '', list = []
 
 export function go(to, {replace = false} = {}) {
   keepList()
@@ -43,6 +43,7 @@ function withList(to) {
 
 // The view as the address has it, without drawing anew. What is chosen is `push`ed, so that going back undoes it.
 export function remember(values, {push = false} = {}) {
+  if (settled !== turn) return // the address is another page's already
   const query = new URLSearchParams(location.search)
   for (const [name, value] of Object.entries(values)) value ? query.set(name, value) : query.delete(name)
   const text = query.toString(), to = location.pathname + (text ? `?${text}` : '')
@@ -63,6 +64,7 @@ async function show() {
     const made = await load().catch(() => { throw new Failure(0, 'its script did not come') })
     if (mine !== turn) return
     close()
+    settled = mine
     put(main, place)
     next = await made.open(place, {parts: found.slice(1), query: new URLSearchParams(location.search)})
   } catch (error) {
