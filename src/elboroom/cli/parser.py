@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from elboroom.core.errors import InputError, nearest
 
-__all__ = ["Parser", "comma_list", "number", "one_of", "size", "split_shares", "steps_added", "whole"]
+__all__ = ["Parser", "comma_list", "number", "one_of", "size", "split_shares", "steps_added", "whole",
+    "without"]  # fmt: skip
 
 Converter = Callable[[str], Any]
 _NUMBER = re.compile(r"^-\d+$|^-\d*\.\d+$")  # argparse's own idea of a value that begins with a minus
@@ -164,3 +165,17 @@ def steps_added(text: str) -> int:
     if not re.fullmatch(r"\+?[1-9]\d{0,17}", text):
         raise argparse.ArgumentTypeError(f"{text!r} is no number of steps to add, as in +1000")
     return int(text)
+
+
+def without(words: Sequence[str], flags: Mapping[str, int]) -> list[str]:
+    """The words of a call less some flags, each with as many words after it as it takes, or joined to it by =."""
+    kept, skip = [], 0
+    for word in words:
+        flag, joined, _ = word.partition("=")
+        if skip:
+            skip -= 1
+        elif flag in flags:
+            skip = 0 if joined else flags[flag]
+        else:
+            kept.append(word)
+    return kept

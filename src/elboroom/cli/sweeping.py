@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from elboroom.cli import console, flags
-from elboroom.cli.parser import Parser, whole
+from elboroom.cli.parser import Parser, whole, without
 from elboroom.cli.progress import Progress
 from elboroom.cli.training import model_in
 from elboroom.cli.verbs import VERBS, Answer, Verb
@@ -170,15 +170,7 @@ def _plain(settings: dict[str, Any], entry: registry.Entry) -> dict[str, Any]:
 
 def _repeat(words: list[str], member: Planned, entry: registry.Entry) -> str:
     """The call of `fit` that trains this member alone."""
-    kept, skip = [], 0
-    for word in words:
-        name, sign, _ = word.partition("=")
-        if skip:
-            skip -= 1
-        elif name in OF_THE_SWEEP:
-            skip = 0 if sign else OF_THE_SWEEP[name]
-        else:
-            kept.append(word)
+    kept = without(words, OF_THE_SWEEP)
     fields = {field.name: field for field in entry.fields}
     for name, value in member.over.items():
         flag = flags.setting_flag(fields[name])

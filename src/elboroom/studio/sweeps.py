@@ -14,6 +14,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from elboroom.cli.parser import without
 from elboroom.core.errors import InputError
 from elboroom.report import words
 from elboroom.sweeping_table import settings_table
@@ -92,7 +93,7 @@ class Sweeps:
             raise InputError("go on with this sweep in a terminal: its command names files that a page does not read")
         data = str(meta.get("data") or words[3])
         source = str(Path(data).absolute()) if os.sep in data else data
-        kept = _without(words[4:], {"--run": 1, "--or-resume": 0, "--force": 0, "--json": 0, "--debug": 0})
+        kept = without(words[4:], {"--run": 1, "--or-resume": 0, "--force": 0, "--json": 0, "--debug": 0})
         return name, path, ["sweep", words[2], source, *kept, "--run", str(path), "--or-resume"]
 
     def _places(self) -> list[tuple[str, Path]]:
@@ -148,20 +149,6 @@ class Sweeps:
             "why": now["why"],
             "metrics": {k: _plain(m) for k, m in metrics.items() if isinstance(m, dict)},
         }
-
-
-def _without(words: list[str], left_out: dict[str, int]) -> list[str]:
-    """Words less some flags and what follows them."""
-    kept, skip = [], 0
-    for word in words:
-        flag, joined, _ = word.partition("=")
-        if skip:
-            skip -= 1
-        elif flag in left_out:
-            skip = 0 if joined else left_out[flag]
-        else:
-            kept.append(word)
-    return kept
 
 
 def _state(meta: Json, members: list[Json], changed: float) -> tuple[str, str]:
