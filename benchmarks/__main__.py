@@ -62,6 +62,7 @@ RECIPES = (
     "b2_stacked_mnist",
     "b5_mnist",
     "b9_ideas",
+    "e3_pages",
     "e4_serve_streams",
     "e8_concepts",
 )

@@ -107,6 +107,10 @@ class Browser:
     def open(self, address: str) -> None:
         self._call("Page.navigate", url=address)
 
+    def begin(self, script: str) -> None:
+        """Run this in every page that is opened from now on, before its own scripts."""
+        self._call("Page.addScriptToEvaluateOnNewDocument", source=script)
+
     def reload(self) -> None:
         self._call("Page.reload")
 
