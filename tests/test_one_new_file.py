@@ -84,7 +84,7 @@ def test_a_model_file_in_a_folder_passes_the_contract_suite(
     for test in [each for name, each in vars(suite).items() if name.startswith("test_")]:
         (mark,) = test.pytestmark
         for case in mark.args[1]:
-            name, *kind = (case,) if isinstance(case, str) else getattr(case, "values", case)  # a plain or a marked case
+            name, *kind = (case,) if isinstance(case, str) else getattr(case, "values", case)
             if name == "duel":
                 place = tmp_path / str(passed)
                 place.mkdir()

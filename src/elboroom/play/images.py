@@ -42,6 +42,8 @@ SEEN = 0.9998
 """The share of the law at the two ends of an axis together."""
 STANDING = 16
 """Truncations whose batch statistics are kept."""
+READ_S = 0.02
+"""Seconds of encoding after a rest: a drag that goes on meanwhile waits no longer for its picture."""
 LARGEST = 1 << 24
 """Values of one sheet."""
 Seed = Annotated[int, Ge(0), Le(2**53 - 1)]
@@ -297,7 +299,7 @@ def near(player: Player, given: Json) -> Json:
     form, model = checked(Near, given), _decoder(player)
     code = _code(model, form.z)[0].cpu().numpy()
     items = Items.of_player(player)
-    items.piece()
+    items.piece(READ_S)
     squared = np.square(items.z[: items.read].astype(np.float64) - code).sum(1)
     at = np.argsort(squared, kind="stable")[: form.k] if form.k < items.read else np.argsort(squared)
     listed = [{**items.told(int(i)), "distance": float(np.sqrt(squared[i]))} for i in at]

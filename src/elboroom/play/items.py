@@ -7,6 +7,7 @@ Letters: n items, d width of a code.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -36,6 +37,8 @@ MOST, FLOATS = 250_000, 1 << 25
 """Items, and numbers of their codes, that are held at most."""
 FIRST, ROWS = 1024, 4096
 """Items of a piece, up to LAW and after: of the first one the principal axes are those of the map."""
+LEAST = 64
+"""Items of a piece that shall take little time."""
 LAW = 2048
 """Items whose codes stand for the law of all; as many are held however wide their codes are."""
 JUDGED = 2000
@@ -81,6 +84,8 @@ class Items:
         self.sd = np.zeros((self.n, self.width), dtype=np.float32)
         self.read = 0
         """Items whose codes are there."""
+        self._pace = 0.0
+        """Items encoded a second, of the last piece."""
         self._kept: dict[str, Any] = {}
         self._at: dict[int, int] = {}
 
@@ -93,8 +98,8 @@ class Items:
         return held
 
     @classmethod
-    def begun(cls, player: Player, least: int = 1) -> Items:
-        """The same with at least their first piece read, and as many codes as are asked for."""
+    def begun(cls, player: Player, least: int = FIRST) -> Items:
+        """The same with at least so many codes read: those of a first piece, where nothing is said."""
         items = cls.of_player(player)
         while items.read < min(least, items.n):
             items.piece()
@@ -111,13 +116,16 @@ class Items:
     # -- reading -----------------------------------------------------------------------------------------------------
 
     @torch.no_grad()
-    def piece(self) -> bool:
-        """Encode the next items; False where none is left."""
+    def piece(self, seconds: float = 0.0) -> bool:
+        """Encode the next items, where `seconds` is named about as many as take so long; False where none is left."""
         if self.read >= self.n:
             return False
-        stop = min(self.n, self.read + (FIRST if self.read < LAW else ROWS))
+        most = FIRST if self.read < LAW else ROWS
+        rows = min(most, max(LEAST, int(seconds * self._pace))) if seconds else most
+        stop, began = min(self.n, self.read + rows), time.perf_counter()
         for at, batch in self.batches(np.arange(self.read, stop), "codes"):
             self.z[at], self.sd[at] = (x.cpu().numpy() for x in self._encoded(batch))
+        self._pace = (stop - self.read) / max(time.perf_counter() - began, 1e-6)
         self.read = stop
         return True
 

@@ -53,6 +53,7 @@ class Shelf:
         self.folder = folder.resolve()
         self.own = self.folder / OWN
         self._from = Path.cwd()
+        self._known: dict[str, Found] = {}
 
     def runs(self) -> list[Found]:
         """Every run folder directly on the shelf, or one folder deeper, as the members of a sweep are."""
@@ -67,8 +68,16 @@ class Shelf:
         return found
 
     def run(self, id: str) -> Found:
-        """The run of that id. Raises Missing."""
-        return next((found for found in self.runs() if found.id == id), None) or _missing()
+        """The run of that id. Raises Missing. One that was found before is not searched for again while it is there."""
+        held = self._known.get(id)
+        if held is None or not self._stands(held.path):
+            self._known = {found.id: found for found in self.runs()}
+            held = self._known.get(id)
+        return held or _missing()
+
+    def _stands(self, path: Path) -> bool:
+        links = os.path.islink(path) or (path.parent != self.folder and os.path.islink(path.parent))
+        return os.path.lexists(path / "run.json") and not links
 
     def said(self, name: str) -> str:
         """A run, or another folder below the shelf, as a shell takes it where the studio was started.
