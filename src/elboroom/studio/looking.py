@@ -13,7 +13,7 @@ from elboroom.core.errors import InputError
 
 from .jobs import Jobs, ask, tail_of
 from .shelf import Found, Missing, identity
-from .summary import measures, read_json, state_of
+from .summary import changed_s, measures, read_json, state_of
 
 __all__ = ["Checks", "details", "listed_files", "log_lines", "media", "media_bytes", "media_said",
     "page_of", "report"]  # fmt: skip
@@ -48,16 +48,9 @@ def details(found: Found, summary: Json, jobs: Jobs) -> Json:
         "media": media(found),
         "checkpoints": sorted(p.name for p in (found.path / "checkpoints").glob("step-*")),
         "job": job["key"] if job else "",
-        "job_later": began > _changed_s(found.path / "run.json"),
+        "job_later": began > changed_s(found.path / "run.json"),
         "stopping": jobs.stopping(found.path),
     }
-
-
-def _changed_s(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return 0.0
 
 
 def _settings(meta: Json) -> list[Json]:

@@ -17,7 +17,7 @@ from elboroom.report.numbers import parts, written
 from .history import parsed, whole_lines
 from .shelf import Found, is_held
 
-__all__ = ["Summaries", "measures", "state_of"]
+__all__ = ["Summaries", "changed_s", "measures", "state_of"]
 
 CURVE = 60
 PACE_S = 60.0
@@ -70,6 +70,11 @@ class Summaries:
         return summary
 
 
+def changed_s(path: Path) -> float:
+    """When a file was last written, in seconds of the clock; 0 where there is none."""
+    return _stamp(path)[0] / 1e9
+
+
 def _stamp(path: Path) -> tuple[int, int]:
     try:
         status = os.stat(path)
@@ -104,7 +109,7 @@ def _summary(found: Found, before: str) -> Json:
         "epoch": last.get("epoch"),
         "epochs": (budget or {}).get("epochs"),
         "time_s": last.get("time_s"),
-        "logged_s": _stamp(found.path / "history.jsonl")[0] / 1e9,
+        "logged_s": changed_s(found.path / "history.jsonl"),
         "pace": _pace(rows),
         "headline": _headline(found.path, rows, main),
         "report": (found.path / "report.html").is_file(),

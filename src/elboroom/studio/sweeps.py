@@ -20,7 +20,7 @@ from elboroom.report import words
 from elboroom.sweeping_table import settings_table
 
 from .shelf import Found, Missing, Shelf, identity
-from .summary import Summaries, read_json
+from .summary import Summaries, changed_s, read_json
 
 __all__ = ["Sweeps"]
 
@@ -112,7 +112,7 @@ class Sweeps:
     def _row(self, name: str, path: Path, runs: dict[Path, Found]) -> tuple[Json, list[Json]]:
         """What the list says of a sweep, and its members."""
         meta, damage = read_json(path / "sweep.json")
-        changed = _changed(path / "sweep.json")
+        changed = changed_s(path / "sweep.json")
         row: Json = {"id": identity(name), "name": name, "changed": changed, "state": "unreadable", "why": damage}
         if damage:
             return {**row, "total": 0, "counts": {}}, []
@@ -158,13 +158,6 @@ def _state(meta: Json, members: list[Json], changed: float) -> tuple[str, str]:
     if time.time() - changed < QUIET_S:
         return state, why
     return "stopped", "Its process is gone; what was finished is kept."
-
-
-def _changed(path: Path) -> float:
-    try:
-        return os.stat(path).st_mtime
-    except OSError:
-        return 0.0
 
 
 def _table(value: Any) -> Json:
