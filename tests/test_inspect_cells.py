@@ -20,7 +20,7 @@ from elboroom.core.errors import InputError, Unable
 from elboroom.core.model import Model
 from elboroom.core.spec import Column, Spec
 from elboroom.engine.runtime import seed_draws
-from elboroom.inspect_cells import cell_arrays
+from elboroom.inspect_cells import cell_arrays, of_data
 from elboroom.models._sequence import Recurring
 from elboroom.models.charnn import CharRNN
 from elboroom.models.forecaster import Forecaster
@@ -156,7 +156,7 @@ def test_what_is_not_there_is_refused_with_what_is(asked: dict[str, int], said: 
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_of_two_directions_the_forward_one_is_shown_and_the_layer_above_reads_both(cell: str) -> None:
+def test_of_two_directions_each_is_shown_as_it_reads_and_the_layer_above_reads_both(cell: str) -> None:
     seed_draws(4)
     net = Recurrent(3, 5, cell=cell, layers=2, bidirectional=True)  # type: ignore[arg-type]
     x = np.random.default_rng(4).normal(size=(STEPS, 3)).astype(np.float32)
@@ -170,6 +170,12 @@ def test_of_two_directions_the_forward_one_is_shown_and_the_layer_above_reads_bo
         for name in set(seen) - {"x"}:
             np.testing.assert_allclose(seen[name][0], want[name], atol=1e-5, err_msg=name)
     np.testing.assert_allclose(got[1]["x"][0], both, atol=1e-5)
+    with torch.no_grad():
+        got = Recurring(net).gates(torch.from_numpy(x)[None], backward=True)
+    for seen, want in zip(got, (by_hand(cell, back, x[::-1]), by_hand(cell, back, both[::-1], 1)), strict=True):
+        for name in set(seen) - {"x"}:
+            np.testing.assert_allclose(seen[name][0], want[name], atol=1e-5, err_msg=name)
+    np.testing.assert_allclose(got[1]["x"][0], both[::-1], atol=1e-5)
 
 
 def test_a_transformer_says_that_it_has_no_gates() -> None:
@@ -306,3 +312,66 @@ def test_a_series_takes_no_text_and_other_models_have_no_cells(series_run: Run, 
         series_run.inspect(text="a")
     with pytest.raises(Unable, match=r"cannot show what flows inside a cell; .*can"):
         digits_run.inspect(unit=1)
+
+
+@pytest.fixture(scope="module")
+def sequence_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Sequences of 4 to 9 steps, each with one label; a net of both directions."""
+    folder = tmp_path_factory.mktemp("sequences")
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(4, 10, 40)
+    x = np.full((40, 9, 2), np.nan)
+    for i, steps in enumerate(lengths):
+        x[i, :steps] = rng.normal(size=(steps, 2))
+    np.savez(folder / "waves.npz", x=x, y=rng.integers(2, size=40))
+    sizes = ["--cell", "lstm", "--layers", "2"]
+    assert main(["fit", "classifier", str(folder / "waves.npz"), *sizes, *QUICK, "--run", str(folder / "run")]) == 0
+    return load(folder / "run")
+
+
+@pytest.mark.parametrize("backward", [False, True])
+def test_a_sequence_is_read_whole_in_either_direction(sequence_run: Run, inspect: Inspect, backward: bool) -> None:
+    words = ("--layer", "2", *(["--backward"] if backward else []))
+    code, place, said = inspect(sequence_run, "a.npz", *words)
+    assert code == 0, said
+    assert "Sequence 1 of the test part, of class" in said
+    assert ("Read from the end" in said) == backward
+    found = CellFlow.of(np.load(place))
+    rows = sequence_run.dataset().parts["test"].take(torch.tensor([0]))
+    steps = int(rows["lengths"][0])
+    order = slice(None, None, -1 if backward else 1)
+    assert found.steps == tuple(f"step {i + 1}" for i in range(steps))[order]
+    assert found.given is not None
+    np.testing.assert_array_equal(found.given, rows["x"][0, :steps].numpy()[order])
+    model = sequence_run.model
+    with torch.no_grad():
+        h = model.states(sequence_run.transform(rows))[0][0, :steps]  # type: ignore[operator]
+    np.testing.assert_allclose(found.values["h"], h.chunk(2, -1)[backward].numpy()[order], atol=1e-5)
+
+
+def test_of_a_longer_sequence_the_first_steps_that_are_read_are_shown(sequence_run: Run) -> None:
+    dataset, model = sequence_run.dataset(), sequence_run.model
+    assert isinstance(model, Gates)
+    seen = of_data(dataset, sequence_run.transform, number=1)
+    whole, cut = (cell_arrays(model, *seen, backward=True, limit=limit) for limit in (None, 3))
+    for name in ("h", "x_i", "steps", "input"):
+        np.testing.assert_array_equal(cut[name], whole[name][:3])
+    assert f"The last 3 of {len(whole['steps'])} steps are shown." in str(cut["said"])
+    with pytest.raises(InputError, match="there is no sequence 41; the test part has"):
+        of_data(dataset, sequence_run.transform, number=40)
+
+
+def test_a_labelled_text_is_read_with_its_last_token_too(tmp_path: Path, inspect: Inspect) -> None:
+    lines = "\n".join(f'{{"text": "{w} {w}", "label": "{w[0]}"}}' for w in ["cab", "bad", "ice", "ace"] * 8)
+    (tmp_path / "words.jsonl").write_text(lines, encoding="utf-8")
+    sizes = ["--label", "label", "--tokenizer", "char"]
+    assert main(["fit", "classifier", str(tmp_path / "words.jsonl"), *sizes, *QUICK, "--run", str(tmp_path / "r")]) == 0
+    code, place, said = inspect(load(tmp_path / "r"), "a.npz", "--text", "bad ice", "--backward")
+    assert code == 0, said
+    assert CellFlow.of(np.load(place)).steps == tuple("bad ice"[::-1])
+
+
+def test_one_direction_has_no_other_to_look_at(series_run: Run, inspect: Inspect) -> None:
+    code, _, said = inspect(series_run, "a.svg", "--backward")
+    assert code != 0
+    assert "one direction" in said

@@ -87,11 +87,10 @@ def chosen(
     if asked.threads == 0:
         small = operations < SMALL_STEP
         out = replace(out, threads=1 if small else max(1, cores() // asked.world))
-        shared = f"all {cores()} cores share it" if cores() > 1 else "this process has one core"
+        shared = f"all {cores()} cores share it"
         said = "a second thread costs more than it brings" if small else shared
-        why["threads"] = (
-            f"a step has {operations:.1e} operations, {'less' if small else 'more'} than {SMALL_STEP:.0e}: {said}"
-        )
+        sizes = f"a step has {operations:.3g} operations, {'less' if small else 'more'} than {SMALL_STEP:.0e}: {said}"
+        why["threads"] = "this process has one core" if cores() == 1 else sizes
     if asked.precision == "auto":
         can = wanted == "auto" and has_bf16_products(device)
         out = replace(out, precision="bf16" if can and largest >= LARGE_PRODUCT else "fp32")
@@ -117,7 +116,6 @@ def chosen(
         least *= max(1.0, sum(cost.calls for cost in costs) / COMPILE_CALLS)
         out = replace(out, compile="on" if seconds >= least and asked.world == 1 else "off")
         why["compile"] = (
-            f"about {seconds:.0f} s of eager steps predicted from {steps} steps; "
-            f"compiling is worth its wait from {least:.0f} s"
+            f"about {seconds:,.1f} s for {steps:,} steps without it; compiling is worth its wait from {least:.0f} s"
         )
     return out, why

@@ -324,18 +324,19 @@ class Run:
         head: int | None = None,
         unit: int | None = None,
         step: int | None = None,
+        backward: bool = False,
     ) -> Any:
         """Pictures of what the model holds: its code, where it looks in a text, or what flows inside its cells."""
         if head is not None:
             require(self.model, Attends, "say where it looks in a text", self.name)
-        if unit is not None or step is not None:
+        if unit is not None or step is not None or backward:
             require(self.model, Gates, "show what flows inside a cell", self.name)
         if isinstance(self.model, Gates):
             from elboroom.inspect_cells import look as look_inside
             from elboroom.report.cell import CellFlow
 
-            seen = look_inside(self, text, source, layer=1 if layer is None else layer, unit=unit, step=step)
-            return CellFlow.of(seen, name=self.path.name)
+            places: dict[str, Any] = {"layer": layer or 1, "unit": unit, "step": step, "backward": backward}
+            return CellFlow.of(look_inside(self, text, source, **places), name=self.path.name)
         if isinstance(self.model, Attends):
             from elboroom.inspect_text import look
             from elboroom.report.attention import Attention

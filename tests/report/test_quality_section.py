@@ -316,7 +316,7 @@ def test_the_kept_step_is_marked_and_the_lowest_distance_is_said(digits: Path) -
 
 
 def test_a_run_of_one_player_keeps_its_own_curves(vae_run: Path) -> None:
-    assert training(read_run(vae_run)).figures[0].caption.startswith("Loss over training.")
+    assert training(read_run(vae_run)).figures[0].caption.startswith("Bits per dimension over training.")
 
 
 # -- sheets ------------------------------------------------------------------------------------------------------------

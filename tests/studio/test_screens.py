@@ -20,7 +20,7 @@ from elboroom.cli.main import main
 from studio_browser import Browser
 from studio_server import Server
 
-pytestmark = [pytest.mark.slow, pytest.mark.real_data]
+pytestmark = [pytest.mark.slow, pytest.mark.real_data, pytest.mark.timeout(900)]
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 KEPT = os.environ.get("ELBOROOM_SCREENS", "")
 """A folder that keeps the pictures."""

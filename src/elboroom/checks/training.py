@@ -75,7 +75,10 @@ def overfitting(record: Record) -> Finding | None:
     if falling is not False:
         level = "alarm" if lost > LOST[1] else "warn" if lost > LOST[0] else "ok"
     if level == "ok":
-        why = f"{key} ends {percent(share(max(rise, 0.0), gained))} of its gain above its best"
+        why = (
+            f"{key} was best at step {points[best][0]:,}; the end has lost {percent(share(max(rise, 0.0), gained))} of "
+            "what had been gained"
+        )
         return Finding("overfitting", "ok", lost, LOST[0], None, why, "")
     kept = record.meta.get("kept") or {}
     saved = " The weights kept are the best ones." if kept.get("step") == points[best][0] else ""
@@ -102,12 +105,14 @@ def stalled(record: Record) -> Finding | None:
     end = sum(late) / len(late)
     fall, noise = losses[0] - end, median([abs(b - a) for a, b in pairwise(losses)])
     bar, beside = NOISE * noise, _beside(record)
-    said = f"the training loss went from {losses[0]:.4g} to {end:.4g} nats"
+    said = f"the training loss went from {losses[0]:.4g} to {end:.4g} nats, the mean of its last quarter"
     if fall > bar or beside[0]:
         if beside[1] and not beside[0] and fall < LITTLE * abs(losses[0]):
             why = f"{said}, and {beside[1]} is not beaten"
             return Finding("stalled", "warn", fall, LITTLE * abs(losses[0]), None, why, REMEDY)
-        return Finding("stalled", "ok", fall, bar, None, f"{said}{f'; {beside[1]} is beaten' if beside[0] else ''}", "")
+        return Finding(
+            "stalled", "ok", fall, bar, None, f"{said}{f'; the simpler {beside[1]} is beaten' if beside[0] else ''}", ""
+        )
     never = f" and {beside[1]} is not beaten" if beside[1] else ""
     why = f"{said}, no more than its noise ({bar:.2g} nats){never}"
     return Finding("stalled", "alarm", fall, bar, points[0][0], why, REMEDY)

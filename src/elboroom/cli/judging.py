@@ -52,6 +52,9 @@ class Inspect(Verb):
         parser.add_argument("--head", type=whole(1), metavar="N", help="the head's number in that layer (default 1)")
         parser.add_argument("--unit", type=whole(1), metavar="K", help="of a cell (default: the unit that varies most)")
         parser.add_argument("--step", type=whole(2), metavar="T", help="draw a cell at steps T - 1 and T")
+        parser.add_argument(
+            "--backward", action="store_true", help="of two directions the cells that read from the end"
+        )
         flags.add_out(parser, "a picture (.png .svg), of sequences also a page (.html), or arrays (.npz .npy .csv ...)")
 
     def run(self, args: argparse.Namespace) -> Answer:
@@ -60,7 +63,7 @@ class Inspect(Verb):
 
         ending = args.out.suffix.lower()
         (outputs.check_page if ending == ".html" else outputs.check)(args.out, force=args.force)
-        asked = {name: getattr(args, name) for name in ("text", "layer", "head", "unit", "step")}
+        asked = {name: getattr(args, name) for name in ("text", "layer", "head", "unit", "step", "backward")}
         found = load(args.RUN).inspect(args.DATA, **asked)
         drawn = found.forms().get(ending)
         if drawn is not None:

@@ -295,14 +295,18 @@ class Looks(ABC):
 class Gates(ABC):
     """Says what flows inside its recurrent cells."""
 
+    directions: int = 1
+    """2 where another net reads every sequence from its end."""
+
     @abstractmethod
-    def gates(self, x: Batch) -> list[dict[str, Tensor]]:
+    def gates(self, x: Batch, *, backward: bool = False) -> list[dict[str, Tensor]]:
         """Of each layer, the lowest first, every number of every step, for sequences read from their start.
 
         "x" (batch, steps, inputs) is what the layer reads; all others are (batch, steps, units): gates and states
         (rnn: pre, h; lstm and peephole: i, f, g, o, c, h; gru: r, z, n, h), and what each gate is made of: from the
         input x_i = W x + b, from the output before h_i = U h + b', through peepholes c_i = p c; likewise x_f ... Of two
-        directions, the forward one. Of texts the last token of a row is only to be predicted, and has no step.
+        directions, the forward one, or with `backward` the other, its steps in the order in which it reads. Of texts
+        whose tokens are predicted the last of a row has no step.
         """
 
 

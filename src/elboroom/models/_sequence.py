@@ -23,12 +23,12 @@ from elboroom.nn.recurrent import Carried, Recurrent
 from elboroom.nn.stepping import Steps
 from elboroom.nn.transformer import Block, ModernBlock, Where, initialise_, rms_norm
 
-__all__ = ["Cell", "Memory", "Reader", "reader"]
+__all__ = ["NO_GATES", "Cell", "Memory", "Reader", "gates_of", "reader"]
 
 Cell = Literal["rnn", "lstm", "peephole", "gru", "transformer"]
 HEAD = 32
 """Width of an attention head, where the hidden width allows it."""
-
+NO_GATES = "a transformer has no gates and no state to look at; the cells rnn, lstm, peephole and gru have"
 
 Memory = Carried | TextMemory
 
@@ -50,9 +50,9 @@ class Reader(nn.Module):
         """The same for one sequence in numpy, row by row; None where there is no such form."""
         return None
 
-    def gates(self, x: Tensor) -> list[dict[str, Tensor]]:
+    def gates(self, x: Tensor, *, backward: bool = False) -> list[dict[str, Tensor]]:
         """What flows inside each layer, as `elboroom.core.abilities.Gates` says it."""
-        raise Unable("a transformer has no gates and no state to look at; the cells rnn, lstm, peephole and gru have")
+        raise Unable(NO_GATES)
 
 
 def reader(cell: Cell, inputs: int, hidden: int, layers: int, *, dropout: float, reach: int) -> Reader:
@@ -79,32 +79,44 @@ class Recurring(Reader):
     def steps(self) -> Steps | None:
         return Steps(self.net) if self.net.weight_ih_l0.device.type == "cpu" else None
 
-    def gates(self, x: Tensor) -> list[dict[str, Tensor]]:
-        layers, below = [], x
-        for layer in range(self.net.layers):
-            seen = self.net.gates(x, layer=layer)
-            found = {name: value[..., : self.net.hidden] for name, value in seen.items()}  # the forward direction
-            layers.append({"x": below, **found, **self._summands(below, found, layer)})
-            below = seen["h"]
-        return layers
+    def gates(self, x: Tensor, *, backward: bool = False) -> list[dict[str, Tensor]]:
+        return gates_of(self.net, x, backward=backward)
 
-    def _summands(self, x: Tensor, found: dict[str, Tensor], layer: int) -> dict[str, Tensor]:
-        """What the gates of one layer add up: x_i from its input, h_i from its output before, c_i through peepholes."""
 
-        def before(states: Tensor) -> Tensor:
-            return F.pad(states[:, :-1], (0, 0, 1, 0))
+def gates_of(net: Recurrent, x: Tensor, *, backward: bool = False) -> list[dict[str, Tensor]]:
+    """Of each layer of `net`, which reads x (B, T, I), what `elboroom.core.abilities.Gates` says."""
+    if backward and net.directions == 1:
+        raise InputError("this net reads in one direction, from the beginning; there is no backward one to look at")
+    layers, below = [], x
+    for layer in range(net.layers):
+        seen = net.gates(x, layer=layer)
+        mine = slice(net.hidden, None) if backward else slice(net.hidden)
+        read = {"x": below, **{name: value[..., mine] for name, value in seen.items()}}
+        read = {name: value.flip(1) for name, value in read.items()} if backward else read
+        layers.append({**read, **_summands(net, read, f"_l{layer}{'_reverse' if backward else ''}")})
+        below = seen["h"]
+    return layers
 
-        w = {name: p for name, p in self.net.named_parameters() if name.endswith(f"_l{layer}")}
-        a = F.linear(x.to(found["h"].dtype), w[f"weight_ih_l{layer}"], w[f"bias_ih_l{layer}"])
-        u = F.linear(before(found["h"]), w[f"weight_hh_l{layer}"], w[f"bias_hh_l{layer}"])
-        names, parts = self.net.kind.gates, len(self.net.kind.gates)
-        out = {f"x_{gate}": value for gate, value in zip(names, a.chunk(parts, -1), strict=True)}
-        out |= {f"h_{gate}": value for gate, value in zip(names, u.chunk(parts, -1), strict=True)}
-        if f"peephole_l{layer}" in w:
-            seen = {"i": before(found["c"]), "f": before(found["c"]), "o": found["c"]}
-            peepholes = w[f"peephole_l{layer}"]
-            out |= {f"c_{gate}": p * c for p, (gate, c) in zip(peepholes, seen.items(), strict=True)}
-        return out
+
+def _summands(net: Recurrent, found: dict[str, Tensor], end: str) -> dict[str, Tensor]:
+    """What the gates of one layer add up: x_i from its input, h_i from its output before, c_i through peepholes.
+
+    `end` is that of its weights' names.
+    """
+
+    def before(states: Tensor) -> Tensor:
+        return F.pad(states[:, :-1], (0, 0, 1, 0))
+
+    w = {name.removesuffix(end): p for name, p in net.named_parameters() if name.endswith(end)}
+    a = F.linear(found["x"].to(found["h"].dtype), w["weight_ih"], w["bias_ih"])
+    u = F.linear(before(found["h"]), w["weight_hh"], w["bias_hh"])
+    names, parts = net.kind.gates, len(net.kind.gates)
+    out = {f"x_{gate}": value for gate, value in zip(names, a.chunk(parts, -1), strict=True)}
+    out |= {f"h_{gate}": value for gate, value in zip(names, u.chunk(parts, -1), strict=True)}
+    if "peephole" in w:
+        seen = {"i": before(found["c"]), "f": before(found["c"]), "o": found["c"]}
+        out |= {f"c_{gate}": p * c for p, (gate, c) in zip(w["peephole"], seen.items(), strict=True)}
+    return out
 
 
 class Attentive(Reader):

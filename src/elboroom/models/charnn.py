@@ -127,5 +127,5 @@ class CharRNN(Model, Continues, Gates, Sizes):
         logits: Tensor = linear(h, self.head.weight)
         return logits.to(torch.promote_types(logits.dtype, torch.float32)), known
 
-    def gates(self, x: Batch) -> list[dict[str, Tensor]]:
-        return self.net.gates(self.embedded(x.x[:, :-1]))
+    def gates(self, x: Batch, *, backward: bool = False) -> list[dict[str, Tensor]]:
+        return self.net.gates(self.embedded(x.x[:, :-1]), backward=backward)

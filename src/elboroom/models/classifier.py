@@ -17,21 +17,21 @@ import torch.nn.functional as F
 from annotated_types import Ge, Gt, Lt
 from torch import Tensor, nn
 
-from elboroom.core.abilities import Classifies
+from elboroom.core.abilities import Classifies, Gates
 from elboroom.core.batch import Batch
-from elboroom.core.errors import InputError
+from elboroom.core.errors import InputError, Unable
 from elboroom.core.model import Model
 from elboroom.core.optim import Adam, Split, warmup_cosine
 from elboroom.core.phase import Logs, Phase
 from elboroom.core.spec import Spec
-from elboroom.models._sequence import Attentive, Cell
+from elboroom.models._sequence import NO_GATES, Attentive, Cell, gates_of
 from elboroom.nn.encoder import Encoder
 from elboroom.nn.recurrent import Recurrent
 
 __all__ = ["Classifier"]
 
 
-class Classifier(Model, Classifies):
+class Classifier(Model, Classifies, Gates):
     """A net over the steps, pooling, and a head."""
 
     kinds = ("sequences",)
@@ -83,6 +83,7 @@ class Classifier(Model, Classifies):
             self.embedded, inputs = nn.Embedding(spec.levels, config.embedding), config.embedding
             nn.init.normal_(self.embedded.weight)
         self.net = self._net(inputs)
+        self.directions = self.net.directions if isinstance(self.net, Recurrent) else 1
         self.score = nn.Linear(self.net.outputs, 1) if config.pooling == "attention" and not spec.per_step else None
         self.head = nn.Linear(self.net.outputs, len(spec.classes))
         nn.init.zeros_(self.head.weight)
@@ -100,14 +101,19 @@ class Classifier(Model, Classifies):
 
     # -- from steps to logits -----------------------------------------------------------------------------------------
 
-    def states(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """(B, T, H) after each step, and (B, T) True inside the sequences."""
+    def inputs(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """(B, T, I) that the net reads, and (B, T) True inside the sequences."""
         x = self.disturbed(batch) if self.embedded is None else self.embedded(batch.x)
         at = torch.arange(x.shape[1], device=x.device)
         inside = (at < batch.lengths[:, None]) if batch.lengths is not None else torch.ones_like(x[..., 0]).bool()
         if self.spec.masked:
             seen = inside[..., None].expand_as(x) if batch.observed is None else batch.observed
             x = torch.cat([x, seen.to(x.dtype)], -1)
+        return x, inside
+
+    def states(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """(B, T, H) after each step, and (B, T) True inside the sequences."""
+        x, inside = self.inputs(batch)
         if isinstance(self.net, Recurrent):
             return self.net(x, lengths=batch.lengths)[0], inside
         if isinstance(self.net, Encoder):
@@ -146,6 +152,11 @@ class Classifier(Model, Classifies):
             h = F.dropout(h, self.config.dropout)
         logits: Tensor = self.head(h)
         return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+    def gates(self, x: Batch, *, backward: bool = False) -> list[dict[str, Tensor]]:
+        if not isinstance(self.net, Recurrent):
+            raise Unable(NO_GATES)
+        return gates_of(self.net, self.inputs(x)[0], backward=backward)
 
     def loss(self, batch: Batch, t: Tensor) -> tuple[Tensor, Logs]:
         """-log p(class), nats per sequence, or per step that has a label."""

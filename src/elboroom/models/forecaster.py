@@ -145,6 +145,7 @@ class Forecaster(Model, Forecasts, Follows, Gates):
         steps = self.net.steps()
         return None if steps is None else Following(steps, self.head, self.horizon, self.channels)
 
-    def gates(self, x: Batch) -> list[dict[str, Tensor]]:
+    def gates(self, x: Batch, *, backward: bool = False) -> list[dict[str, Tensor]]:
         assert x.observed is not None
-        return self.net.gates(torch.cat([torch.where(x.observed, x.x, 0), x.observed.to(x.x.dtype)], -1))
+        inputs = torch.cat([torch.where(x.observed, x.x, 0), x.observed.to(x.x.dtype)], -1)
+        return self.net.gates(inputs, backward=backward)

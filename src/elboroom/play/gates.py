@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from elboroom.core.abilities import Gates
 from elboroom.core.errors import InputError
+from elboroom.data.sequences_text import TokenTransform
 from elboroom.data.text import TextTransform
 from elboroom.data.windows import Windows
 from elboroom.evaluate import held_out
-from elboroom.inspect_cells import cell_arrays, of_series, of_text
+from elboroom.inspect_cells import cell_arrays, of_data, of_text, of_tokens
 from elboroom.report.attention_block import token_label
 from elboroom.report.cell import CellFlow
 from elboroom.report.cell_numbers import BOUNDS, GATES, TRACED, meanings
@@ -48,16 +49,18 @@ class Pass(Form):
 
     layer: Annotated[int, Ge(1)] = 1
     """counted from 1"""
+    backward: bool = False
+    """of two directions, the net that reads from the end"""
     text: Annotated[str, MaxLen(100_000)] = ""
     """what is read by a run of texts; empty: its held-out data"""
     path: Annotated[str, MaxLen(4096)] = ""
     """a file that was dropped; empty: the run's own data"""
     series: Annotated[int, Ge(0)] | None = None
-    """which series, counted from 0; left out: the first that was held out"""
+    """which series, or which held-out sequence, counted from 0; left out: the first that was held out"""
     start: Annotated[int, Ge(0)] | None = None
     """the row or token that is read first, from an empty state; left out: the first that was held out"""
     steps: Annotated[int, Ge(1)] = 256
-    """steps that are read, at most 2,000"""
+    """steps that are read, or shown of a sequence that is read whole; at most 2,000"""
 
 
 class Unit(Pass):
@@ -80,6 +83,7 @@ def whole(player: Player, given: Json) -> Json:
         "said": flow.said,
         "layer": flow.layer,
         "layers": flow.layers,
+        "directions": player.run.model.directions,
         "units": flow.values["h"].shape[1],
         "unit": flow.unit,
         "step": flow.step,
@@ -120,7 +124,7 @@ def _flow(player: Player, form: Pass) -> CellFlow:
             f"a pass has at most {MOST:,} steps, and {form.steps:,} were asked for; choose a stretch: where it begins, "
             "and how many steps"
         )
-    asked = (form.layer, form.text, form.path, form.series, form.start, form.steps)
+    asked = (form.layer, form.backward, form.text, form.path, form.series, form.start, form.steps)
     held = player.held.get("gates/pass")
     if held is None or held.asked != asked:
         held = player.held["gates/pass"] = Held(asked, _read(player, form))
@@ -131,8 +135,11 @@ def _read(player: Player, form: Pass) -> CellFlow:
     run = player.run
     require(run.model, Gates, "show what flows inside a cell", run.name)
     assert isinstance(run.model, Gates)
-    source = form.path or None
-    if isinstance(run.transform, TextTransform):
+    source, limit = form.path or None, None
+    if isinstance(run.transform, TokenTransform) and form.text:
+        batch, about = of_tokens(run.transform.tokenizer, form.text)
+        limit = form.steps
+    elif isinstance(run.transform, TextTransform):
         batch, about = of_text(
             run, run.transform.tokenizer, form.text or None, source, start=form.start or 0, limit=form.steps
         )
@@ -140,8 +147,10 @@ def _read(player: Player, form: Pass) -> CellFlow:
         raise InputError(f"this run was made with {run.spec.kind}; a text cannot be read by it")
     else:
         dataset = _data(player, form)
-        batch, about = of_series(dataset, run.transform, number=form.series, start=form.start, limit=form.steps)
-    return CellFlow.of(cell_arrays(run.model, batch, about, layer=form.layer), name=run.path.name)
+        batch, about = of_data(dataset, run.transform, number=form.series, start=form.start, limit=form.steps)
+        limit = form.steps
+    found = cell_arrays(run.model, batch, about, layer=form.layer, backward=form.backward, limit=limit)
+    return CellFlow.of(found, name=run.path.name)
 
 
 def _data(player: Player, form: Pass) -> Any:
@@ -158,6 +167,8 @@ def _place(player: Player, form: Pass) -> Json:
     if form.text:
         return {"start": 0, "of": 0, "series": []}
     data = _data(player, form)
+    if data.spec.kind == "sequences":
+        return {"start": 0, "of": 0, "number": form.series or 0, "items": len(data.parts[held_out(data)]), "series": []}
     if data.series is None:
         rows = data.parts[held_out(data)]
         assert isinstance(rows, Windows)

@@ -200,11 +200,12 @@ def _caption(lines: list[Series], levels: list[Level], kept: float | None, shown
     if kept is not None:
         said.append(f"Dashed upright: the {shown.x_name} whose weights were kept.")
     if levels:
-        said.append("Grey lines: what stands beside the network.")
+        said.append("Grey lines: what it is compared with.")
     bad = sum(int(np.sum(~np.isfinite(s.y))) for s in lines)
     if bad:
         said.append(f"{plural(bad, 'value')} not finite, marked at the upper edge.")
-    return f"Loss over training. {' '.join(said)}"
+    what = "Loss" if "loss" in shown.measure else measure(shown.measure).label
+    return f"{what} over training. {' '.join(said)}"
 
 
 def _numbers(shown: Shown, lines: list[Series]) -> dict[str, Any]:
@@ -254,7 +255,9 @@ def _parts_figure(contents: Contents, main: str) -> Figure | None:
             continue
         end, tail = max(float(s.x[-1]) for s in lines), tail_start(lines, [])
         title = shown.title + (f", {x_name}s {written(round(tail, 2))} to {written(end)}" if tail else "")
-        panel = Panel(title, "", lines, x_range=(tail or 0.0, end), x_name=x_name)
+        panel = Panel(
+            title, "", lines, x_range=(tail or 0.0, end), kept=_kept(contents, x_name), named=False, x_name=x_name
+        )
         low, high = panel.y_range()
         panel.log = low > 0 and high / low > LOG_FACTOR
         word = measure(shown.measure)
@@ -304,7 +307,7 @@ def _notes(contents: Contents, shown: Shown, lines: list[Series]) -> list[Note]:
     noun = {"images": "images", "text": "windows"}.get(str(contents.spec.get("kind")), "rows")
     said = [f"{_listed(parts)} {noun}."] if parts else []
     if isinstance(budget.get("batch_size"), int):
-        said.append(f"{budget['batch_size']:,} a batch, {plural(int(contents.meta.get('step') or 0), 'step')} done.")
+        said.append(_batches(budget["batch_size"], int(contents.meta.get("step") or 0), counts.get("train"), noun))
     if kept.get("measure") == "last":
         said.append("The weights kept are the last ones: nothing was held out to choose by.")
     elif isinstance(kept.get("epoch"), int | float):
@@ -315,6 +318,13 @@ def _notes(contents: Contents, shown: Shown, lines: list[Series]) -> list[Note]:
     if reading:
         notes.append(Note("Read it as.", reading))
     return notes
+
+
+def _batches(size: int, steps: int, rows: Any, noun: str) -> str:
+    """How many rows a step reads, and what becomes of those that fill no batch."""
+    said = f"{size:,} a batch, {plural(steps, 'step')} done."
+    over = rows % size if isinstance(rows, int) and noun != "windows" and rows > size else 0
+    return said + (f" The {over:,} {noun} of an epoch that fill no batch are others in each epoch." if over else "")
 
 
 def _reading(shown: Shown, lines: list[Series]) -> str:
@@ -338,10 +348,12 @@ def _reading(shown: Shown, lines: list[Series]) -> str:
             said.append(f"Train and {held.name} end {written(gap, decimals=decimals)} {unit} apart.".replace("  ", " "))
     better = measure(shown.measure).better
     improved = (y[-1] < y[-1 - quarter]) if better != "more" else (y[-1] > y[-1 - quarter])
-    verb = "brought" if improved else "lost"
+    verb = "better" if improved else "worse"
     x = held.x[np.isfinite(held.y)]
     span = plural(quarter, "epoch") if shown.x_name == "epoch" else f"{written(float(x[-1] - x[-1 - quarter]))} steps"
-    said.append(f"The last {span} {verb} {written(brought, decimals=decimals)} {unit}.".replace(" .", "."))
+    amount = f"{written(brought, decimals=decimals)} {unit}".strip()
+    name = "Validation" if held.name == "validation" else "Test"
+    said.append(f"{name} got {verb} by {amount} over the last {span}.")
     return " ".join(said)
 
 

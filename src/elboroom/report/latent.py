@@ -224,7 +224,8 @@ def class_groups(contents: Contents, labels: Any, n: int) -> tuple[list[tuple[st
     """(name, mask) of each class in the order of the classes, and what the caption says of them."""
     everything = np.ones(n, dtype=bool)
     if labels is None:
-        return [("", everything)], "No labels were given."
+        column = " (--label COLUMN names some)" if contents.spec.get("kind") == "table" else ""
+        return [("", everything)], f"No labels were given{column}."
     classes: Sequence[Any] = entries(contents.spec.get("classes"))
     values, counts = np.unique(labels, return_counts=True)
     if len(values) > COLOURED + 1:

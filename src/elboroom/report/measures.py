@@ -258,12 +258,12 @@ def by_column(contents: Contents) -> Section | None:
     rows = [_column_row(column, predictors) for column in listed]
     names = {
         "mae": "Error: absolute, in the column's own unit, less is better",
-        "r2": "R²: share of variance explained",
+        "r2": "R²: share of variance explained, 0 by the mean of a column",
         "correlation": "Correlation of told and measured",
         "accuracy": "Right: share of names right",
     }
     told = [v for k, v in names.items() if any(stem == k for stem, _ in predictors)]
-    note = "; ".join([*told, "means over the held-out rows, no intervals"]) + "."
+    note = "; ".join([*told, "means over the held-out rows, no intervals"]) + ". Those least known stand first."
     section.sentences += _column_verdict(contents.columns)
     if len(contents.columns) > len(listed):
         note += f" The {len(listed)} worst of {len(contents.columns):,} columns; the CSV has all."
@@ -282,6 +282,7 @@ def _predictors(columns: list[dict[str, Any]]) -> list[tuple[str, str]]:
             stem, _, who = key.partition("_")
             if stem in STEMS and who and isinstance(value, int | float):
                 found[(stem, who)] = None
+    found.pop(("r2", "mean"), None)  # 0 by its definition
     order = list(BESIDE)
     return sorted(found, key=lambda p: (list(STEMS).index(p[0]), order.index(p[1]) if p[1] in order else 9))
 

@@ -69,6 +69,8 @@ class Panel:
     log: bool = False
     kept: float | None = None
     """Where along x the weights were kept."""
+    named: bool = True
+    """Whether that place has its name, too; there is none in a small panel."""
     x_name: str = "epoch"
     """What x counts."""
     frame: tuple[float, float, float, float] | None = None
@@ -240,7 +242,8 @@ def _boundaries(canvas: Canvas, panel: Panel, x_axis: Axis, y_axis: Axis) -> Non
         canvas.line(x, y_axis.end, x, y_axis.start, "dash")
         text = f"kept: {panel.x_name} {written(round(panel.kept, 2))}"
         before = x - text_width(text, 12) > x_axis.start
-        canvas.text(x + (-6 if before else 6), y_axis.end + 9, text, "label halo", "end" if before else "start")
+        if panel.named:
+            canvas.text(x + (-6 if before else 6), y_axis.end + 9, text, "label halo", "end" if before else "start")
         for series in panel.series[:1]:
             near = int(np.argmin(np.abs(series.x - panel.kept)))
             if math.isfinite(float(series.y[near])):

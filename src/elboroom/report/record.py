@@ -85,7 +85,7 @@ def data(contents: Contents) -> Section:
             for i, p in enumerate(problems[:MOST_PROBLEMS])
         ]
         note = f"{MOST_PROBLEMS} of {len(problems):,}; run.json has all." if len(problems) > MOST_PROBLEMS else ""
-        section.tables.append(Table("Problems found", [Cell("", "num"), Cell("Problem")], shown, "plain", note))
+        section.tables.append(Table("Problems found", [Cell("#", "num"), Cell("Problem")], shown, "plain", note))
     else:
         section.sentences.append("No problems were found in the data.")
     columns = [c for c in entries(spec.get("columns")) if isinstance(c, dict)]
@@ -113,8 +113,11 @@ def _columns(columns: list[dict[str, Any]]) -> Table:
         categories = entries(column.get("categories"))
         listed = ", ".join(shown_name(c) for c in categories[:6]) + (" …" if len(categories) > 6 else "")
         rows.append([named(column.get("name", "")), Cell(str(column.get("kind", "")), "muted"), named(listed, "muted")])
+    head = [Cell("Column"), Cell("Kind"), Cell("Categories")]
+    if not any(entries(column.get("categories")) for column in columns):
+        head, rows = head[:2], [row[:2] for row in rows]
     note = f"{MOST_COLUMNS} of {len(columns):,} columns; run.json has all." if len(columns) > MOST_COLUMNS else ""
-    return Table("Columns as read", [Cell("Column"), Cell("Kind"), Cell("Categories")], rows, "plain", note)
+    return Table("Columns as read", head, rows, "plain", note)
 
 
 # -- settings ----------------------------------------------------------------------------------------------------------

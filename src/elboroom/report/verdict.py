@@ -22,7 +22,9 @@ from .words import article, measure, plural
 __all__ = ["Rival", "compared", "state_sentence", "title", "verdict"]
 
 MOST_WORDS = 50
-MAIN = ("bits_per_dim", "bits_per_byte", "loss_nats_per_token", "elbo_nats", "reconstruction_bce", "reconstruction_mse",
+BOUNDS = ("log_likelihood_nats", "elbo_nats")
+"""Lower bounds of one number, the tighter first."""
+MAIN = ("bits_per_dim", "bits_per_byte", "loss_nats_per_token", *BOUNDS, "reconstruction_bce", "reconstruction_mse",
     "mae", "accuracy", "frechet_distance")  # fmt: skip
 NO_RIVALS = ("floor", "uniform", "real against real", "elbo", "chance", "noise", "unseen text", "one example repeated",
     "training set copied", "held-out rows", "any class", "copy nothing", "in the data")  # fmt: skip
@@ -127,7 +129,7 @@ def _main_sentence(contents: Contents) -> str:
     many, _, value = _nouns(contents)
     amount = written(found["value"], found.get("low"), found.get("high"))
     seen = UNSEEN.get(str(found.get("split")), "{} of other data").format(many)
-    if key == "elbo_nats":
+    if key in BOUNDS:
         told = f"It gives {seen} at least {amount} nats of log-likelihood each"
     elif key == "bits_per_dim":
         told = f"It describes {seen} in {amount} bits per {value}"
@@ -261,7 +263,8 @@ def _others(contents: Contents, outcome: str) -> list[tuple[str, dict[str, Any],
     """Measures beside the main one whose best simpler thing came out so."""
     main, found = _main_key(contents), []
     for key, entry in contents.metrics.items():
-        if key != main and _finite(entry.get("value")):
+        same = key == main or (main in BOUNDS and key in BOUNDS)
+        if not same and _finite(entry.get("value")):
             rival = compared(key, entry)
             if rival is not None and rival.outcome == outcome:
                 found.append((key, entry, rival))

@@ -51,7 +51,7 @@ MEASURES: dict[str, Word] = {
     "ari": Word("Cluster agreement (ARI)", "more", "clusters of codes against labels"),
     "nmi": Word("Cluster agreement (NMI)", "more", "clusters of codes against labels"),
     "r2": Word("Variance explained (R²)", "more"),
-    "mae": Word("Absolute error", "less", "of a series: one row ahead"),
+    "mae": Word("Absolute error", "less", "mean distance from the true value"),
     "information_recovered": Word(
         "Information recovered", "more", "columns told better than by all but the best twentieth of single columns"
     ),

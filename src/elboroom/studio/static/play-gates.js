@@ -7,7 +7,7 @@ import {unpacked, grown, ramp} from './play-drawn.js'
 
 const FINE = 65535, LEFT = 92, RIGHT = 8, PANEL = 40, CHANNELS = 4, BAR = 26, WIDE = 1000, LEVELS = 64
 const WORDS = {f: 'forget gate', i: 'input gate', g: 'what may be written', o: 'output gate', c: 'cell state', h: 'output', r: 'reset gate', z: 'gate that keeps', n: 'what may be written', pre: 'sum before tanh'}
-const SHARES = new Set(['f', 'i', 'o', 'r', 'z']), USUAL = {layer: 1, unit: null, step: null, start: null, steps: 256, series: null, text: ''}
+const SHARES = new Set(['f', 'i', 'o', 'r', 'z']), USUAL = {layer: 1, unit: null, step: null, start: null, steps: 256, series: null, text: '', backward: false}
 const TOKENS = 64, ROWS = 256 // what a command reads
 
 // Three significant digits, as the reports' drawing writes them.
@@ -20,7 +20,7 @@ export function three(v) {
 
 export async function open(body, {query, run, ask, remember}) {
   const whole = (name, usual) => query.has(name) && /^\d+$/.test(query.get(name)) ? Number(query.get(name)) : usual
-  const view = {layer: whole('layer', 1), unit: whole('unit', null), step: whole('t', null), gate: query.get('gate') ?? '', start: whole('from', null), steps: whole('steps', USUAL.steps), series: whole('series', null), text: query.get('text') ?? ''}
+  const view = {layer: whole('layer', 1), unit: whole('unit', null), step: whole('t', null), gate: query.get('gate') ?? '', start: whole('from', null), steps: whole('steps', USUAL.steps), series: whole('series', null), text: query.get('text') ?? '', backward: query.has('backward')}
   let pass = null, one = null, drawn = null, closed = false, asking = 0, waiting = 0
   const told = el('div', {role: 'status'}), title = el('h2'), controls = el('div', {class: 'controls'}), slide = el('input', {type: 'range', id: 'step', min: 2, class: 'long', 'aria-label': 'step', oninput: () => go(Number(slide.value))}), at = el('b')
   const cells = el('figure', {class: 'drawn cells'}), law = el('p', {class: 'note'}), text = el('div', {class: 'tokens', translate: 'no', hidden: true}), line = svg('svg', {tabindex: 0, role: 'img'}), map = el('canvas', {tabindex: 0, role: 'img'}), mark = svg('svg', {class: 'mark', 'aria-hidden': 'true', preserveAspectRatio: 'none'}), label = el('span', {class: 'note'}), caption = el('p', {class: 'note'}), read = el('p', {class: 'note'})
@@ -31,7 +31,7 @@ export async function open(body, {query, run, ask, remember}) {
 
   // ---- asking -----------------------------------------------------------------------------------------------------------
 
-  const which = ({layer, steps, text, start, series} = view) => ({layer, steps, ...text ? {text} : start === null ? {} : {start}, ...series === null ? {} : {series}})
+  const which = ({layer, steps, text, start, series, backward} = view) => ({layer, steps, ...backward ? {backward} : {}, ...text ? {text} : start === null ? {} : {start}, ...series === null ? {} : {series}})
   const failed = (error) => { if (!closed) put(told, el('p', {class: 'said-bad', role: 'alert'}, error.message)) }
 
   // What is asked for becomes the view, and the address, once it is there; before that its fields stay as they are.
@@ -87,9 +87,11 @@ export async function open(body, {query, run, ask, remember}) {
       return
     }
     put(controls, pass.layers > 1 ? select('Layer', 'layer', Array.from({length: pass.layers}, (_, i) => [i + 1, i + 1]), view.layer, (v) => anew({layer: Number(v), unit: null})) : null,
+      pass.directions > 1 ? select('Direction', 'direction', [['', 'forwards'], ['1', 'backwards']], view.backward ? '1' : '', (v) => anew({backward: Boolean(v), unit: null})) : null,
       number('Unit', 'unit', view.unit, 1, pass.units, (v) => follow(Math.min(pass.units, v))), select('Map', 'gate', Object.keys(pass.values).map((g) => [g, `${g}, ${WORDS[g]}`]), view.gate, (v) => { view.gate = v; kept(); drawMap(); go(view.step) }),
       pass.series.length > 1 ? select('Series', 'series', pass.series.map((s, i) => [i, s]), pass.number, (v) => anew({series: Number(v), start: 0})) : null,
-      view.text ? null : number(pass.text ? 'From token' : 'From row', 'from', pass.start, 0, pass.of - 2, (v) => anew({start: v})), number('Steps', 'steps', view.steps, 2, 2000, (v) => anew({steps: v})), el('span', {class: 'note'}, view.text ? '' : `of ${pass.of.toLocaleString('en')}`),
+      pass.items > 1 && !view.text ? number(`Sequence, of ${pass.items.toLocaleString('en')}`, 'series', pass.number + 1, 1, pass.items, (v) => anew({series: Math.min(v, pass.items) - 1})) : null,
+      view.text || pass.items ? null : number(pass.text ? 'From token' : 'From row', 'from', pass.start, 0, pass.of - 2, (v) => anew({start: v})), number('Steps', 'steps', view.steps, 2, 2000, (v) => anew({steps: v})), el('span', {class: 'note'}, view.text || pass.items ? '' : `of ${pass.of.toLocaleString('en')}`),
       pass.text ? typed() : null)
   }
 
@@ -114,9 +116,9 @@ export async function open(body, {query, run, ask, remember}) {
   }
 
   function drawCommand() {
-    const {start, series, steps, step, layer, unit} = view, quoted = (words) => `'${words.replaceAll("'", "'\\''")}'`
+    const {start, series, steps, step, layer, unit, backward} = view, quoted = (words) => `'${words.replaceAll("'", "'\\''")}'`
     const same = pass.text ? (start === null || view.text) && step <= TOKENS : start === null && series === null && steps === ROWS && step <= ROWS
-    const line = ['elboroom inspect', run().place ?? quoted(run().name), ...view.text ? ['--text', quoted(view.text)] : [], ...layer > 1 ? [`--layer ${layer}`] : [], `--unit ${unit} --step ${step} --out cells.png`].join(' ')
+    const line = ['elboroom inspect', run().place ?? quoted(run().name), ...view.text ? ['--text', quoted(view.text)] : [], ...layer > 1 ? [`--layer ${layer}`] : [], ...backward ? ['--backward'] : [], `--unit ${unit} --step ${step} --out cells.png`].join(' ')
     put(command, el('h2', {}, 'As a command'), same ? el('div', {class: 'command'}, el('code', {translate: 'no'}, line), button('copy', () => navigator.clipboard?.writeText(line), {class: 'link'}))
       : el('p', {class: 'note'}, `A command reads the ${pass.text ? `first ${TOKENS} tokens of the held-out text, or of a text that is given` : `${ROWS} rows that this page begins with`}; this drawing is of others.`))
   }
@@ -210,7 +212,7 @@ export async function open(body, {query, run, ask, remember}) {
     if (here) text.scrollTop = here.offsetTop - text.offsetTop - text.clientHeight / 2
   }
 
-  const kept = () => pass && remember({layer: view.layer > 1 ? String(view.layer) : '', unit: view.unit ? String(view.unit) : '', t: view.step ? String(view.step) : '', gate: view.gate, from: view.start === null ? '' : String(view.start), steps: view.steps === 256 ? '' : String(view.steps), series: view.series === null ? '' : String(view.series), text: view.text})
+  const kept = () => pass && remember({layer: view.layer > 1 ? String(view.layer) : '', unit: view.unit ? String(view.unit) : '', t: view.step ? String(view.step) : '', backward: view.backward ? '1' : '', gate: view.gate, from: view.start === null ? '' : String(view.start), steps: view.steps === 256 ? '' : String(view.steps), series: view.series === null ? '' : String(view.series), text: view.text})
 
   function follow(unit) {
     view.unit = unit
