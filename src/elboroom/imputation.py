@@ -110,10 +110,19 @@ def impute(run: Run, source: Any, observed: Sequence[str] = ()) -> Imputed:
         sd=torch.cat(sds).numpy(),
         index=np.asarray(data.parts["all"].index),
         columns=run.spec.columns,
-        names=data.identifiers,
+        names={**data.identifiers, **_labels(run, data.parts["all"])},
         filled=filled,
         problems=tuple(data.problems),
     )
+
+
+def _labels(run: Run, rows: Rows) -> dict[str, Any]:
+    """The input's own label of each row under the name of its column, where both have one."""
+    name = run.meta["data"]["reading"].get("label")
+    if not name or rows.label is None:
+        return {}
+    classes = run.spec.classes
+    return {name: np.array([classes[i] if 0 <= i < len(classes) else "" for i in rows.label.tolist()], dtype=object)}
 
 
 def _hidden(spec: Spec, observed: Sequence[str]) -> Tensor:

@@ -67,11 +67,11 @@ def address(page: Browser) -> dict[str, str]:
 
 def test_a_run_says_which_pages_it_has_and_why_not_the_others(made: Server) -> None:
     plane = made.get(f"/api/runs/{made.run('plane')['id']}/play")
-    assert plane["kinds"] == ["manifold", "map", "draw", "interpolate", "samples"]
+    assert plane["kinds"] == ["manifold", "map", "draw", "interpolate", "samples", "file"]
     assert set(plane["kinds"]) | set(plane["why"]) == set(KINDS) and plane["shape"] == [1, 8, 8]
     assert "these data are images" in plane["why"]["prompt"] and "/" not in json.dumps(plane["why"])
     noise = made.get(f"/api/runs/{made.run('noise')['id']}/play")
-    assert noise["kinds"] == ["interpolate", "samples"]
+    assert noise["kinds"] == ["interpolate", "samples", "file"]
     assert noise["why"]["manifold"].startswith("dcgan cannot decode; aae,")
 
 
@@ -93,7 +93,7 @@ def test_gates_are_there_for_a_run_whose_cell_has_some() -> None:
     for cell in ("rnn", "lstm", "peephole", "gru"):
         assert "gates" in kinds({**meta, "settings": {"cell": cell}}, has_weights=True)[0]
     able, why = kinds({**meta, "settings": {"cell": "transformer"}}, has_weights=True)
-    assert able == ["series"]
+    assert able == ["series", "file"]
     assert "no gates" in why["gates"]
 
 

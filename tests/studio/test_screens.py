@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.datasets import load_wine
 
 from conftest import NO_DATA, data_folder
 from elboroom.cli.main import main
@@ -40,7 +41,14 @@ CUT = """(() => { const edge = document.documentElement.clientWidth + 1
     return [...document.querySelectorAll('main *')].filter((n) => past(n) && !moves(n))
         .map((n) => `${n.tagName} ${n.className} ${n.textContent.slice(0, 40)}`) })()"""
 """What lies past the right edge and cannot be brought into sight."""
-PAGES = ("runs", "run", "manifold", "map", "prompt", "series", "gates", "sweep")
+PAGES = ("runs", "run", "manifold", "map", "prompt", "series", "gates", "file", "sweep")
+
+
+def write_wine(path: Path) -> None:
+    """scikit-learn's wines, of which every fortieth value is missing."""
+    frame = load_wine(as_frame=True).frame.drop(columns="target")
+    holes = np.random.default_rng(0).random(frame.shape) < 1 / 40
+    frame.mask(holes).sample(frac=1, random_state=0).to_csv(path, index=False)
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +63,9 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         assert main(["sweep", *SWEEP, "--run", str(folder / "beta-digits"), *QUICK]) == 0
         for name, words in FITS.items():
             assert main(["fit", *words, "--run", str(folder / name), *QUICK]) == 0
+        write_wine(folder.parent / "wine.csv")
+        words = ("fit", "vae", str(folder.parent / "wine.csv"), "--latent", "4", "--epochs", "300")
+        assert main([*words, "--run", str(folder / "wines"), *QUICK]) == 0
         server = Server(folder)
         yield server
         server.end()
@@ -118,6 +129,15 @@ def gates(page: Browser, shown: Server) -> None:
     page.wait("document.querySelector('.play-gates:not([hidden]) .cells svg')", 120)
 
 
+def file(page: Browser, shown: Server) -> None:
+    play(page, shown, "wines", "file")
+    page.wait("document.querySelector('#apply')")
+    page.choose("#used-file", shown.folder.parent / "wine.csv")
+    page.wait("document.querySelector('#apply').disabled === false")
+    page.click("#apply")
+    page.wait("document.querySelector('#save-made')", 120)
+
+
 def sweep(page: Browser, shown: Server) -> None:
     page.open(f"{shown.root}/sweeps")
     page.click("main a", "beta-digits")
@@ -130,7 +150,7 @@ def play(page: Browser, shown: Server, name: str, what: str, more: str = "") -> 
 
 
 OPENED: dict[str, Callable[[Browser, Server], None]] = {one.__name__: one for one in (
-    runs, run, manifold, map, prompt, series, gates, sweep)}  # fmt: skip
+    runs, run, manifold, map, prompt, series, gates, file, sweep)}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -82,10 +82,10 @@ class Acting:
         said = await ask(["data", source, *as_words(form.options), *more], timeout_s=READ_S, cwd=self.cwd)
         if said.code or not isinstance(said.document, dict):
             error = (said.document or {}).get("error") if isinstance(said.document, dict) else ""
-            raise InputError(_without(error or said.message or "it cannot be read", source, name))
+            raise InputError(without(error or said.message or "it cannot be read", source, name))
         kept = ("spec", "reading", "split", "problems", "counts", "fingerprint", "named")
         found = {k: said.document.get(k) for k in kept}
-        found["problems"] = [_without(str(p), source, name) for p in found["problems"] or []]
+        found["problems"] = [without(str(p), source, name) for p in found["problems"] or []]
         columns = await asyncio.to_thread(preview.columns, Path(source)) if form.data.upload else None
         return {**found, "name": name, "columns": columns}
 
@@ -100,7 +100,7 @@ class Acting:
         as_words(form.options)  # refuses what a page may not set
         answer = await self.trials.ask({"model": form.model, "source": source, "options": form.options})
         if "error" in answer:
-            raise InputError(_without(str(answer["error"]), source, name))
+            raise InputError(without(str(answer["error"]), source, name))
         return answer
 
     async def taken_apart(self, form: forms.Command) -> Json:
@@ -185,6 +185,6 @@ def _flags(model: str, options: dict[str, str]) -> list[str]:
     return words
 
 
-def _without(message: str, source: str, name: str) -> str:
+def without(message: str, source: str, name: str) -> str:
     """A message with the short name where the command line says the place: a page knows names."""
     return message.replace(source, name)

@@ -25,6 +25,7 @@ from elboroom.web.leaving import while_there
 
 from . import events, forms, looking, pages
 from .acting import Acting
+from .applying import Applying
 from .history import Histories
 from .holding import FILE_LIMIT
 from .labels import Labels
@@ -62,6 +63,7 @@ class Studio:
         self.checks = looking.Checks(self.acting.cwd)
         self.labels = Labels(self.shelf.own / "labels")
         self.playing = Playing(self.shelf, self.acting.holding, Players(self.shelf.own / "play", self.acting.cwd))
+        self.applying = Applying(self.shelf, self.acting)
         self.closing = False
 
     def app(self, port: int, token: str) -> ASGIApp:
@@ -122,6 +124,8 @@ class Studio:
             ("POST", "/api/runs/{id}/labels", self._mark),
             ("GET", "/api/runs/{id}/play", self.playing.about),
             ("POST", "/api/runs/{id}/play/{module}/{verb}", self.playing.ask),
+            ("POST", "/api/runs/{id}/apply", self.applying.apply),
+            ("GET", "/api/made/{key}", self.applying.made),
             ("POST", "/api/runs/{id}/stop", self._stop),
             ("POST", "/api/runs/{id}/resume", self._resume),
             ("POST", "/api/runs/{id}/forget", self._forget),

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict
 
 from elboroom.web.answers import Form
 
-__all__ = ["Binned", "Checked", "Command", "Comparison", "DataOf", "Estimated", "Marked", "Nothing", "Reading",
-    "Restored", "Resumed", "Started", "UploadFile", "Uploaded"]  # fmt: skip
+__all__ = ["Applied", "Binned", "Checked", "Command", "Comparison", "DataOf", "Estimated", "Marked", "Nothing",
+    "Reading", "Restored", "Resumed", "Started", "UploadFile", "Uploaded"]  # fmt: skip
 
 Short = Annotated[str, MaxLen(200)]
 Ids = Annotated[list[Short], MinLen(1), MaxLen(500)]
@@ -112,6 +112,19 @@ class Comparison(Form):
     """one of {set}, {upload}, {run}; none of them: the held-out data that the runs share"""
     begin: bool = True
     """whether it is measured where it has not been"""
+
+
+class Applied(Form):
+    """A verb that a run is put to."""
+
+    verb: Short
+    """impute, classify, forecast, reconstruct, encode or sample"""
+    data: DataOf = DataOf()
+    """one of {set}, {upload}, {run}, for verbs that read data"""
+    ending: Short = ".csv"
+    """the form of the file"""
+    count: Annotated[int, Ge(0), Le(1_000_000)] = 0
+    """rows ahead of a forecast, examples of a draw; 0: as many as usual"""
 
 
 class Marked(Form):

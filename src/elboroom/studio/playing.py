@@ -20,6 +20,7 @@ from elboroom.core import registry
 from elboroom.core.errors import InputError
 from elboroom.web.answers import Answer, Refusal, document
 
+from .applying import uses
 from .holding import Holding
 from .players import Players
 from .shelf import Found, Shelf, holder
@@ -40,6 +41,7 @@ KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "samples": (("Samples",), ARRAYS),
     "prompt": (("Continues",), ("text",)),
     "series": (("Forecasts",), ("series",)),
+    "file": ((), ("images", "table", "series", "sequences")),
     "gates": (("Gates",), ("text", "series", "sequences")),
 }
 """By the name of its page: the abilities that a model needs for it, and the kinds of data that it is for."""
@@ -121,6 +123,8 @@ def kinds(meta: Json, has_weights: bool) -> tuple[list[str], dict[str, str]]:
     if isinstance(settings, dict) and settings.get("cell") == GATELESS:
         why = f"a run of --cell {GATELESS} has no gates and no state to look at; rnn, lstm, peephole and gru have"
         reasons["gates"] = reasons["gates"] or why
+    if not reasons["file"] and not uses(meta):
+        reasons["file"] = f"{name} has nothing to say of a file"
     return [page for page, reason in reasons.items() if not reason], {p: r for p, r in reasons.items() if r}
 
 
@@ -158,6 +162,7 @@ def _about(found: Found, shelf: Shelf) -> Json:
     return {
         "kinds": able,
         "why": why,
+        "uses": uses(meta) if able else [],
         "kind": spec.get("kind", ""),
         "shape": spec.get("shape", []),
         "classes": spec.get("classes", []),

@@ -6,7 +6,7 @@ import {get, post, Failure} from './api.js'
 import {took} from './numbers.js'
 import {remember} from './app.js'
 
-const NAMES = {manifold: 'Manifold', map: 'Code map', draw: 'Draw', interpolate: 'Interpolate', samples: 'Sample', prompt: 'Prompt', series: 'Series and events', gates: 'Gates of a cell'}
+const NAMES = {manifold: 'Manifold', map: 'Code map', draw: 'Draw', interpolate: 'Interpolate', samples: 'Sample', prompt: 'Prompt', series: 'Series and events', file: 'Use on a file', gates: 'Gates of a cell'}
 const TAB = crypto.randomUUID() // so that two tabs do not drop each other's asks
 
 export async function play(body, {id, query, run}) {
@@ -22,7 +22,7 @@ export async function play(body, {id, query, run}) {
 
   // ---- asking ----
   const lanes = {}, at = (name) => `/api/runs/${id}/play/${name}`
-  let first = about.worker !== 'ready'
+  let first = about.worker !== 'ready' && what !== 'file' // whose work is a process of its own
   const busy = about.training ? 'a training runs on this machine: answers may be slower' : ''
   told.textContent = first ? 'loading the weights' : busy
   async function sent(work) {
