@@ -132,7 +132,7 @@ def lines(series: list[Line], title: str, along: str, *, log: str = "") -> str:
             canvas.shape(*place, form, css)
         right, end = places[-1].tolist()
         canvas.line(right + 6, end, WIDTH - RIGHT + 14, height, "rule")
-        canvas.text(WIDTH - RIGHT + 18, height + 4, f"{name}, {points[-1][1]:.4g}", "tick")
+        canvas.text(WIDTH - RIGHT + 18, height + 4, f"{name}, {_label(points[-1][1])}", "tick")
     return str(_house().as_file(canvas, f"{title}: {', '.join(line[0] for line in series)}"))
 
 
@@ -182,4 +182,13 @@ def ends(found: dict[str, Any]) -> str:
 
 
 def sized(found: dict[str, Any]) -> str:
-    return f"{found['value']:.4g} [{found['ess']['median']:.3g}]"
+    return f"{found['value']:.4g} [{_few(found['ess']['median'])}]"
+
+
+def _few(number: float) -> str:
+    """A count of draws: whole from 10 on."""
+    return f"{number:,.0f}" if number >= 10 else f"{number:.3g}"
+
+
+def _label(number: float) -> str:
+    return f"{number:,.4g}".replace("-", "\N{MINUS SIGN}")

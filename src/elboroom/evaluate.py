@@ -249,6 +249,8 @@ def _fit_simple(model: Model, spec: Spec, transform: Transform, train: Rows | No
     if isinstance(model, Encodes) and isinstance(model, Decodes):
         probe = next(held.batches("probe", 1))
         width = model.encode(probe).mean[0].numel()
+        if width >= spec.size:  # nothing is left out, so that PCA would be a copy
+            return simple
         which = reader.choose(rows_for_pca(spec.size), "pca")
         simple.pca = PCA(width, seed=seed).fit(reader.batches("pca", 1024, which))
     return simple

@@ -59,9 +59,9 @@ def evaluate_series(
         known = {title: rows for title, rows in beside.items() if np.isfinite(rows).any()}
         references = tuple(Reference.of(title, _mean(rows, block, seed), how) for title, rows in known.items())
         count = int(np.isfinite(values).sum())
-        measures[key] = Measure.of(
-            _mean(values, block, seed), unit=unit, n=count, split=name, how=how, references=references
-        )
+        mean = _mean(values, block, seed)
+        mean = mean.within(low=0, high=1) if unit == "share" else mean
+        measures[key] = Measure.of(mean, unit=unit, n=count, split=name, how=how, references=references)
 
     unit, blocks = "standard deviations", f"mean over channels; blocks of {block} rows"
     naive = {"last value": table["last"], "seasonal naive": table["season"]} if baselines else {}

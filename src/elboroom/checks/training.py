@@ -76,19 +76,24 @@ def overfitting(record: Record) -> Finding | None:
         level = "alarm" if lost > LOST[1] else "warn" if lost > LOST[0] else "ok"
     if level == "ok":
         why = (
-            f"{key} was best at step {points[best][0]:,}; the end has lost {percent(share(max(rise, 0.0), gained))} of "
+            f"{key} was best at step {points[best][0]:,}; the end has lost {_part(share(max(rise, 0.0), gained))} "
             "what had been gained"
         )
         return Finding("overfitting", "ok", lost, LOST[0], None, why, "")
     kept = record.meta.get("kept") or {}
     saved = " The weights kept are the best ones." if kept.get("step") == points[best][0] else ""
     why = (
-        f"{key} was best at step {points[best][0]:,} and has since lost {percent(lost)} of what it had gained, "
+        f"{key} was best at step {points[best][0]:,} and has since lost {_part(lost)} what it had gained, "
         f"while the training loss went on falling.{saved}"
     )
     remedy = f"stop at step {points[best][0]:,} (--steps), --dropout 0.1, a smaller network, or more data"
     threshold = LOST[1] if level == "alarm" else LOST[0]
     return Finding("overfitting", level, lost, threshold, points[best][0], why, remedy)
+
+
+def _part(lost: float) -> str:
+    """ "12.5 % of", "329 times"."""
+    return f"{lost:,.3g} times" if lost > 2 else f"{percent(lost)} of"
 
 
 def stalled(record: Record) -> Finding | None:

@@ -40,7 +40,7 @@ class Studio(Verb):
 
         def started() -> None:
             console.say(f"the studio of {args.DIR} is at {address}")
-            console.say("Ctrl-C ends the studio; trainings go on")
+            console.say("open this address in a browser; Ctrl-C ends the studio, trainings go on")
             if not args.no_browser:
                 import webbrowser
 

@@ -73,6 +73,10 @@ def open_path(
         return read_gct(path), stem
     if name.endswith((".pkl", ".pickle", ".joblib", ".pt", ".pth", ".ckpt")):
         raise InputError(f"{path}: such a file can run code when it is opened and is never read; save arrays as .npy")
+    if name.endswith((".xlsx", ".xls", ".ods")):
+        raise InputError(f"{path}: spreadsheets are not read; save the sheet as CSV and give that")
+    if name.endswith((".txt", ".md")):
+        raise InputError(f"{path}: this ending is read as a text; a table needs .csv or .tsv, so rename it")
     raise InputError(
         f"{path}: no reader for this ending; data are image folders, .zip, .npy, .npz, IDX, .csv, .tsv, .parquet, "
         ".h5ad, .h5, .gct, .ts, .txt, .md, .jsonl; `--kind text` reads any file of text"

@@ -1,7 +1,8 @@
 """How every number of a report is written: one function, and one table of cases (numbers.json) that a test walks.
 
 A value and its 95 % interval share one last decimal: the half-width rounded up to one digit, or to two where it
-begins with 1 and the second is not 0. An interval whose sides differ by over 10 % is written "7.9 (7.1 to 8.8)".
+begins with 1 and the second is not 0. An interval whose sides differ by over 10 % is written "7.9 (7.1 to 8.8)"; there
+the narrower side decides, down to a tenth of the half-width, so that rounding does not move the value past it.
 What is missing is a word, never NaN, null or 0.
 """
 
@@ -89,7 +90,7 @@ def parts(
     interval = _interval(low, high)
     if interval is None:
         return Parts(_fixed(value, decimals), unit=unit)
-    half, place = _half_width(*interval)
+    half, place = _half_width(value, *interval)
     power = _power(max(abs(value), half))
     shown = [_at_place(v, place, power) for v in (value, *interval)]
     tail = f"{TIMES} 10{_superscript(power)}" if power else ""
@@ -105,7 +106,7 @@ def decimals_for(value: float, low: float | None = None, high: float | None = No
     interval = _interval(low, high)
     if interval is None:
         return None
-    half, place = _half_width(*interval)
+    half, place = _half_width(value, *interval)
     return None if _power(max(abs(value), half)) else max(0, -place)
 
 
@@ -139,9 +140,12 @@ def _is_skewed(value: float, low: float, high: float) -> bool:
     return narrow <= 0 or wide / narrow > SKEWED + SLACK
 
 
-def _half_width(low: float, high: float) -> tuple[float, int]:
-    """Half of the interval rounded up, and the power of ten of its last digit."""
+def _half_width(value: float, low: float, high: float) -> tuple[float, int]:
+    """Half of the interval, or the narrower side of a skewed one, rounded up; the power of ten of its last digit."""
     half = (high - low) / 2
+    narrow = min(value - low, high - value)
+    if narrow > 0 and _is_skewed(value, low, high):
+        half = max(narrow, half / 10)
     power = math.floor(math.log10(half) + 1e-12)
     two = math.ceil(half / 10.0 ** (power - 1) * (1 - SLACK))
     if 11 <= two <= 19:

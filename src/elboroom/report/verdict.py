@@ -138,6 +138,10 @@ def _main_sentence(contents: Contents) -> str:
         told = f"It names the right class for a share of {amount} of {what}"
     elif key == "mae" and contents.spec.get("kind") == "series":
         told = f"One row ahead it is wrong by {amount} standard deviations on {seen}"
+    elif key == "mae" and "imputation" in contents.details:
+        told = f"It tells hidden cells of {seen} with a mean error of {amount} standard deviations"
+    elif key == "mae":
+        told = f"It rebuilds {seen} with a mean error of {amount} standard deviations a value"
     elif key == "loss_nats_per_token":
         told = f"It predicts text it has not seen at {amount} nats per token"
     else:

@@ -119,6 +119,7 @@ class Studio:
             ("GET", "/api/runs/{id}/files", self._files),
             ("GET", "/api/runs/{id}/checks", self._checks),
             ("GET", "/api/runs/{id}/report", self._report),
+            ("GET", "/api/runs/{id}/verdict", self._verdict),
             ("GET", "/api/runs/{id}/labels", self._labels),
             ("GET", "/api/runs/{id}/labels.csv", self._labels_file),
             ("POST", "/api/runs/{id}/labels", self._mark),
@@ -129,6 +130,7 @@ class Studio:
             ("POST", "/api/runs/{id}/stop", self._stop),
             ("POST", "/api/runs/{id}/resume", self._resume),
             ("POST", "/api/runs/{id}/forget", self._forget),
+            ("GET", "/api/bin", self._binned),
             ("POST", "/api/bin", self._bin),
             ("POST", "/api/bin/restore", self._restore),
             ("GET", "/api/sweeps", self._sweeps),
@@ -221,6 +223,9 @@ class Studio:
     async def _checks(self, request: Request) -> Response:
         return Answer(await self.checks.of(self._found(request)))
 
+    async def _verdict(self, request: Request) -> Response:
+        return Answer(await asyncio.to_thread(looking.verdict, self._found(request)))
+
     async def _report(self, request: Request) -> Response:
         found = self._found(request)
         html = await asyncio.to_thread(looking.report, found, self.summaries.of(found)["state"])
@@ -308,6 +313,9 @@ class Studio:
         await wanted(request, forms.Nothing)
         self.acting.jobs.forget(request.path_params["id"])
         return Answer({"forgotten": True})
+
+    async def _binned(self, request: Request) -> Response:
+        return Answer(await asyncio.to_thread(self.shelf.binned))
 
     async def _bin(self, request: Request) -> Response:
         return Answer(self.shelf.bin((await wanted(request, forms.Binned)).runs))

@@ -35,7 +35,7 @@ async def stream(
 ) -> AsyncIterator[bytes]:  # fmt: skip
     """Events as text for as long as the page listens; `stamp` is that of the list which it has."""
     seen: dict[str, str] = {}
-    last_detail, list_at, beat_at, gone = "", 0.0, 0.0, False
+    last_detail, list_at, beat_at, there = "", 0.0, 0.0, False
     yield b"retry: 2000\n\n"
     while not closing():
         now = time.monotonic()
@@ -49,9 +49,9 @@ async def stream(
                 yield _event("runs", {"changed": changed, "ids": list(texts), "stamp": reached})
             seen, stamp = texts, reached
         found = await asyncio.to_thread(_find, shelf, run)
-        if run and found is None and not gone:
+        if there and found is None:  # one that has just been started is not there yet, and is not gone
             yield _event("gone", {"run": run})
-        gone = found is None
+        there = found is not None
         if found is not None:
             rows, end = await asyncio.to_thread(whole_lines, found.path / "history.jsonl", offset)
             if end < 0 or len(rows) > MOST_ROWS:

@@ -11,6 +11,7 @@ from typing import Any
 from elboroom.core import registry
 from elboroom.core.errors import InputError
 
+from .history import parsed
 from .jobs import Jobs, ask, tail_of
 from .shelf import Found, Missing, identity
 from .summary import changed_s, measures, read_json, state_of
@@ -43,7 +44,10 @@ def details(found: Found, summary: Json, jobs: Jobs) -> Json:
         "parameters": meta.get("parameters"),
         "kept": meta.get("kept"),
         "command": str(meta.get("command") or ""),
-        "reading": {k: data.get(k) for k in ("name", "spec", "reading", "fingerprint", "split", "problems", "named")},
+        "reading": {
+            **{k: data.get(k) for k in ("name", "spec", "reading", "fingerprint", "split", "problems", "named")},
+            "set": bool(data.get("source")) and not Path(str(data["source"])).is_absolute(),
+        },
         "measures": measures(found.path),
         "media": media(found),
         "checkpoints": sorted(p.name for p in (found.path / "checkpoints").glob("step-*")),
@@ -165,23 +169,41 @@ class Checks:
 
     def __init__(self, cwd: Path) -> None:
         self._cwd = cwd
-        self._held: dict[Path, tuple[float, list[Any]]] = {}
+        self._held: dict[Path, tuple[float, list[Any], int, str]] = {}
 
     async def of(self, found: Found) -> Json:
-        """{"findings", "why"}: what was found, or why nothing could be."""
+        """{"findings", "why", "step"}: what was found and as of which step, or why nothing could be."""
         details, _ = read_json(found.path / "details.json")
         if isinstance(details.get("checks"), list):
             return {"findings": _worded(details["checks"]), "why": ""}
-        at, held = self._held.get(found.path, (-1e9, []))
-        if time.monotonic() - at < self.EVERY_S:
-            return {"findings": held, "why": "" if held else "nothing to check yet"}
-        self._held[found.path] = (time.monotonic(), held)  # one question at a time
+        state = state_of(found.path, meta)[0] if (meta := read_json(found.path / "run.json")[0]) else ""
+        at, held, step, then = self._held.get(found.path, (-1e9, [], 0, state))
+        if time.monotonic() - at < self.EVERY_S and state == then:
+            return {"findings": held, "why": "" if held else "nothing to check yet", "step": step}
+        self._held[found.path] = (time.monotonic(), held, step, state)  # one question at a time
         said = await ask(["diagnose", str(found.path)], timeout_s=60, cwd=self._cwd)
         if said.code or not isinstance(said.document, dict):
-            return {"findings": held, "why": said.message or "not checked yet"}
-        findings = _worded(said.document.get("findings") or [])
-        self._held[found.path] = (time.monotonic(), findings)
-        return {"findings": findings, "why": ""}
+            return {"findings": held, "why": said.message or "not checked yet", "step": step}
+        findings, step = _worded(said.document.get("findings") or []), _steps(found.path)
+        self._held[found.path] = (time.monotonic(), findings, step, state)
+        return {"findings": findings, "why": "", "step": step}
+
+
+def _steps(path: Path) -> int:
+    """The last step of the history; 0 where there is none."""
+    rows = parsed([line.encode() for line in tail_of(path / "history.jsonl", 2)])
+    return int(rows[-1].get("step") or 0) if rows else 0
+
+
+def verdict(found: Found) -> Json:
+    """{"verdict"}: what a report of a finished run begins with; "" before its end, or where it has none."""
+    from elboroom.report.contents import read_run
+    from elboroom.report.verdict import verdict as of
+
+    meta, _ = read_json(found.path / "run.json")
+    if not meta or state_of(found.path, meta)[0] != "done":
+        return {"verdict": ""}
+    return {"verdict": of(read_run(found.path))}
 
 
 def _worded(listed: list[Any]) -> list[Json]:

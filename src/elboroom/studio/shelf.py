@@ -6,6 +6,7 @@ could lead elsewhere. What is asked for by an id is looked up in what was found;
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from elboroom.artifacts import files
-from elboroom.core.errors import InputError
+from elboroom.core.errors import ElboroomError, InputError
 
 __all__ = ["Found", "Missing", "Shelf", "holder", "identity", "is_held"]
 
@@ -112,6 +113,15 @@ class Shelf:
             files.rename(found.path, self.own / "bin" / token / "run")
             moved.append({"token": token, "name": found.name})
         return moved
+
+    def binned(self) -> list[dict[str, Any]]:
+        """What the bin holds, the newest first: "token", "name", "moved_s"."""
+        held = []
+        for _, place in _folders(self.own / "bin"):
+            with contextlib.suppress(ElboroomError, OSError, ValueError, KeyError):
+                name = str(files.read_json(place / "was.json")["name"])
+                held.append({"token": place.name, "name": name, "moved_s": (place / "was.json").stat().st_mtime})
+        return sorted(held, key=lambda one: -float(one["moved_s"]))
 
     def restore(self, tokens: list[str]) -> list[str]:
         """Put runs back from the bin under their old names; a name that was taken meanwhile gets a number."""

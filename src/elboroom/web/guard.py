@@ -117,7 +117,7 @@ class Guard:
             given = body.receive if upload else _given(await body.whole(), receive)
         except Refusal as refusal:
             await body.drain(refusal.status)
-            await answer.refuse(refusal, close=True)
+            await answer.refuse(refusal, close=True, page=self._page(scope, refusal))
             return
         except ClientDisconnect:
             return
@@ -130,6 +130,16 @@ class Guard:
             if told.status == 500:
                 _log.exception("%s %r failed", scope["method"], scope["path"])
             await answer.refuse(told, close=upload)
+
+    def _page(self, scope: Scope, refusal: Refusal) -> bytes:
+        """For a person in a browser without the token; empty for everyone else, who is told in JSON."""
+        if refusal.status != 401 or not self.rules.enter or "text/html" not in _Headers(scope).one("accept"):
+            return b""
+        return (
+            b'<!doctype html><html lang="en"><meta charset="utf-8"><title>elboroom</title><h1>Not this way</h1>'
+            b"<p>The address of this page must hold its token. Copy the whole address from the window in which it was "
+            b"started, or start it again there: it prints a new one.</p></html>"
+        )
 
     def _checked(self, scope: Scope) -> bytes | None:
         """Raises Refusal; a value is the cookie to set for one who entered with the token in the address."""
@@ -306,12 +316,12 @@ class _Answer:
         await self.send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
         await self.send({"type": "http.response.body", "body": body})
 
-    async def refuse(self, refusal: Refusal, *, close: bool) -> None:
-        """One JSON sentence; where an answer has begun already, it is cut short and the connection closed."""
+    async def refuse(self, refusal: Refusal, *, close: bool, page: bytes = b"") -> None:
+        """One JSON sentence, or `page`; an answer that has begun already is cut short and the connection closed."""
         if self._begun:
             raise ConnectionAbortedError(str(refusal))
-        headers = [(b"content-type", b"application/json")]
+        headers = [(b"content-type", b"text/html; charset=utf-8" if page else b"application/json")]
         headers += [(name.lower().encode(), value.encode()) for name, value in refusal.headers.items()]
         headers += [(b"www-authenticate", b"Bearer")] if refusal.status == 401 else []
         headers += [(b"connection", b"close")] if close else []
-        await self.whole(refusal.status, document(error_body(refusal)), headers)
+        await self.whole(refusal.status, page or document(error_body(refusal)), headers)

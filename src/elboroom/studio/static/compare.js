@@ -34,7 +34,7 @@ export async function open(main, {query}) {
     if (about.why) return about.why
     const fit = chosen.filter((c) => able.runs[c.id]?.why === '')
     const first = able.runs[fit[0].id]
-    if (!data && about.data !== first.data) return `was made from other data than ${runs.get(fit[0].id).name}; choose data for all, or take it out`
+    if (!data && about.data !== first.data) return run.data === runs.get(fit[0].id).data ? `reads ${run.data} otherwise than ${runs.get(fit[0].id).name}: other columns, another label or another split; choose data for all, or take it out` : `was made from other data than ${runs.get(fit[0].id).name}; choose data for all, or take it out`
     return fit.findIndex((c) => c.id === id) >= able.most ? `is beyond the ${able.most} runs that can be compared at once` : ''
   }
   const fit = () => chosen.filter((c) => !why(c.id))

@@ -17,7 +17,7 @@ export function written(value, low = null, high = null, {form = 'number', unit =
   if (!finite(low) || !finite(high) || high - low <= 1e-12 * Math.max(Math.abs(low), Math.abs(high))) {
     return withUnit(fixed(value, decimals), unit)
   }
-  const [half, place] = halfWidth(low, high)
+  const [half, place] = halfWidth(value, low, high)
   const power = powerOf(Math.max(Math.abs(value), half))
   const shown = [value, low, high].map((v) => atPlace(v, place, power))
   const tail = power ? `${TIMES} 10${superscript(power)}` : ''
@@ -34,8 +34,8 @@ function isSkewed(value, low, high) {
   return sides[0] <= 0 || sides[1] / sides[0] > SKEWED + SLACK
 }
 
-function halfWidth(low, high) {
-  const half = (high - low) / 2, power = Math.floor(Math.log10(half) + 1e-12)
+function halfWidth(value, low, high) {
+  const whole = (high - low) / 2, narrow = Math.min(value - low, high - value), half = narrow > 0 && isSkewed(value, low, high) ? Math.max(narrow, whole / 10) : whole, power = Math.floor(Math.log10(half) + 1e-12)
   const two = Math.ceil(half / 10 ** (power - 1) * (1 - SLACK))
   if (two >= 11 && two <= 19) return [two * 10 ** (power - 1), power - 1]
   const one = Math.ceil(half / 10 ** power * (1 - SLACK))

@@ -28,7 +28,7 @@ export async function overview(body, {id, query, run}) {
   const small = new Map()
   put(body, el('div', {class: 'live'}, left, right))
   put(left, main.node, controls, fault, smalls, measures)
-  const parts = {headline: el('section', {class: 'part'}), samples: el('section', {class: 'part'}), more: el('section', {class: 'part'}), checks: el('section', {class: 'part'}), log: el('section', {class: 'part'})}
+  const parts = {verdict: el('p', {class: 'verdict', hidden: true}), headline: el('section', {class: 'part'}), samples: el('section', {class: 'part'}), more: el('section', {class: 'part'}), checks: el('section', {class: 'part'}), log: el('section', {class: 'part'})}
   put(right, Object.values(parts))
   let data = {names: [], series: {}, offset: 0}, behind = null, timer = 0, last = 0, took = 0, closed = false, asking = 0, others = [], pictured = 0, later = 0, logged = 0, levels = null, lines4 = []
   const turned = [] // checks that turned while this page was open
@@ -204,6 +204,14 @@ export async function overview(body, {id, query, run}) {
     held(parts.more, [made?.id, made?.stamp], () => made ? [el('h2', {}, 'Reconstruction', el('span', {class: 'note'}, 'originals over what was decoded')), picture(id, made, {most: 380})] : null)
   }
 
+  // What was found, as the report begins; there is none before the end.
+  async function drawVerdict() {
+    const {verdict} = run().state === 'done' ? await get(`/api/runs/${id}/verdict`).catch(() => ({verdict: ''})) : {verdict: ''}
+    if (closed) return
+    parts.verdict.textContent = verdict
+    parts.verdict.hidden = !verdict
+  }
+
   // ---- checks and log -----------------------------------------------------------------------------------------------
 
   async function drawChecks() {
@@ -214,7 +222,7 @@ export async function overview(body, {id, query, run}) {
     held(parts.checks, found, () => {
       const items = findings.map((c) => el('li', {}, el('span', {class: GLYPHS[c.level]?.[1], title: c.level}, GLYPHS[c.level]?.[0] ?? '·'), el('div', {}, el('b', {}, c.head), el('span', {class: 'soft'}, ` ${c.why}`), c.level !== 'ok' && c.try ? el('p', {class: 'note'}, `try: ${c.try}`) : null)))
       const fine = findings.filter((c) => c.level === 'ok').length, bad = items.slice(0, items.length - fine)
-      return [el('h2', {}, 'Checks'), items.length ? el('ul', {class: 'checks'}, bad, fine && bad.length ? el('li', {}, el('span', {class: 'good'}, '✓'), el('details', {}, el('summary', {}, `${fine} in order`), el('ul', {class: 'checks'}, items.slice(-fine)))) : items.slice(bad.length)) : el('p', {class: 'note'}, found.why)]
+      return [el('h2', {}, 'Checks', found.step && run().state === 'running' ? el('span', {class: 'note'}, `as of step ${found.step.toLocaleString('en')}`) : null), items.length ? el('ul', {class: 'checks'}, bad, fine && bad.length ? el('li', {}, el('span', {class: 'good'}, '✓'), el('details', {}, el('summary', {}, `${fine} in order`), el('ul', {class: 'checks'}, items.slice(-fine)))) : items.slice(bad.length)) : el('p', {class: 'note'}, found.why)]
     })
   }
 
@@ -245,6 +253,7 @@ export async function overview(body, {id, query, run}) {
 
   await load()
   drawPictures()
+  drawVerdict()
   drawChecks()
   drawLog()
   get('/api/runs').then(({runs}) => {
@@ -264,7 +273,7 @@ export async function overview(body, {id, query, run}) {
     offset: data.offset,
     rows: () => { soon(); if (Date.now() - logged > LOG_MS) drawLog() },
     anew: load,
-    changed: () => { drawPictures(); drawChecks(); drawLog(); soon() },
+    changed: () => { drawPictures(); drawVerdict(); drawChecks(); drawLog(); soon() },
     told: (address) => {
       const before = view.behind
       Object.assign(view, viewed(address))

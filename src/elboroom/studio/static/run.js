@@ -121,17 +121,20 @@ export async function open(main, {parts, query}) {
     const kept = run.checkpoints.length > 0
     return [run.state === 'stopped' && kept ? resumer('Resume') : null, run.state === 'failed' ? null : button('Clone with changes', clone), run.report ? link(`/runs/${id}/report`, {class: 'button'}, 'Report') : null]
   }
-  const resumer = (label) => button(going() ? 'Resuming…' : label, resume, {class: 'main', id: 'resume', disabled: going()})
+  const resumer = (label) => button(going() ? 'Resuming…' : label, resume, {class: label === 'Resume' ? 'main' : '', id: 'resume', disabled: going()})
 
   function message() {
     if (run.state !== 'failed' && run.state !== 'stopped') return null
     const saved = run.checkpoints.at(-1), failed = run.state === 'failed', now = run.job_now
     const kept = saved ? `State of step ${whole(Number(saved.replace(/\D/g, '')))}, ${count(run.media.length, 'picture')}, the curves up to step ${whole(run.step)}.` : 'The run folder, without a saved state.'
-    const todo = !saved ? 'Start it again with other settings.' : failed ? 'Go on from the saved state, or start again with a smaller learning rate.' : 'Resume goes on from the saved state and gives the same bits as never stopping.'
-    const rows = [['What', capital(run.why) || (failed ? 'The run failed.' : 'Stopped before its end.')], now && run.job_later && !now.alive ? ['When it was last resumed', capital(now.said) || 'Its process ended without a word.'] : null, ['What is kept', kept], ['What to do', todo]].filter(Boolean)
-    return failure(rows, el('p', {class: 'acts'}, failed ? [saved ? resumer('Go on from the saved state') : null, button('Clone with changes', clone, {class: saved ? '' : 'main'})] : null, link(`/runs/${id}/log`, {}, 'Last lines of the log'),
+    const todo = !saved ? 'Start it again with other settings.' : failed ? 'Clone it with changes, such as a smaller learning rate; going on from the saved state helps where the cause has gone, a full disk for example.' : 'Resume goes on from the saved state and gives the same bits as never stopping.'
+    const rows = [['What', capital(shortly(run.why)) || (failed ? 'The run failed.' : 'Stopped before its end.')], now && run.job_later && !now.alive ? ['When it was last resumed', capital(now.said) || 'Its process ended without a word.'] : null, ['What is kept', kept], ['What to do', todo]].filter(Boolean)
+    return failure(rows, el('p', {class: 'acts'}, failed ? [button('Clone with changes', clone, {class: 'main'}), saved ? resumer('Go on from the saved state') : null] : null, link(`/runs/${id}/log`, {}, 'Last lines of the log'),
       button('Copy this message', () => navigator.clipboard?.writeText(rows.map((r) => r.join(': ')).join('\n')), {class: 'link'})))
   }
+
+  // A stop as a page says it, which has a button for what the command line tells one to type.
+  const shortly = (why) => (why ?? '').replace(/^stopped by a signal at/i, 'stopped at').replace(/; the state is saved, go on with: .*$/, '; the state is saved')
 
   // A page that has not heard of a stop asks for the first one only: a second one would end the run without saving its step.
   async function stop() {

@@ -10,7 +10,7 @@ import {save, csv} from './saved.js'
 import {go, remember, toast} from './app.js'
 import {panel} from './newrun.js'
 
-const NAMED = 8, MOST = 20, SWEEPS_MS = 3000, FIRST = 60, MORE = 200 // rows drawn at first, and as the end comes into sight
+const FEW = 5, NAMED = 8, MOST = 20, SWEEPS_MS = 3000, FIRST = 60, MORE = 200 // rows drawn at first, and as the end comes into sight
 const EMPTY = 'Drop a file or folder anywhere on this page: images, a table, a time series or text. It is read first; nothing starts by itself.'
 const FIELDS = ['state', 'model', 'data', 'name']
 let seen = null, stamp = '', folder = '', sweeps = [] // rows by id, kept while the tab is open
@@ -29,11 +29,13 @@ export async function open(main, {query}) {
     remember({q: view.text, sort: query.get('sort'), ticked: query.get('ticked'), open: query.get('open')}) // the form has taken its own part out of the address
   }
   const counted = el('span', {class: 'note', role: 'status'}), body = el('div'), below = el('div', {style: {display: 'contents'}}), caption = el('caption'), head = el('thead'), rowsOf = el('tbody')
+  const welcome = el('p', {class: 'soft', hidden: true}, EMPTY), binned = el('details', {class: 'part note', hidden: true, ontoggle: () => { if (binned.open) drawBin() }})
   const table = el('table', {class: 'runs'}, caption, head, rowsOf), made = new Map() // table rows by id
-  const find = el('input', {class: 'find', type: 'search', id: 'find', placeholder: 'state:failed model:vae data:mnist text', 'aria-label': 'filter runs', value: view.text,
+  const find = el('input', {class: 'find', type: 'search', id: 'find', placeholder: 'find: a name, state:failed, model:vae', 'aria-label': 'filter runs', value: view.text,
     oninput: (e) => { view.text = e.target.value; drawn = FIRST; remember({q: view.text}); draw() },
     onkeydown: (e) => { if (e.key === 'Escape' || e.key === 'Enter' || e.key === 'ArrowDown') { e.target.blur(); focusRow(0); e.preventDefault() } }})
-  put(list, el('div', {class: 'head'}, el('h1', {}, 'Runs'), counted, el('div', {class: 'end'}, find, link('/new', {class: 'button'}, 'New run', kbd('N')))), body, below)
+  put(list, el('div', {class: 'head'}, el('h1', {}, 'Runs'), counted, el('div', {class: 'end'}, find, link('/new', {class: isNew ? 'button' : 'button main'}, 'New run', kbd('N')))), isNew ? null : welcome, body, below, binned)
+  const nothing = el('p', {class: 'soft', hidden: true}, 'No run fits these words. ', button('show all', () => { find.value = view.text = ''; remember({q: ''}); draw() }, {class: 'link'}))
   let alike = false, shown = [], drawn = FIRST, timer = 0, closed = false
   const end = button('', () => further(), {class: 'link', hidden: true}), sight = new IntersectionObserver((found) => { if (found.some((e) => e.isIntersecting)) further() }, {rootMargin: '600px'})
   sight.observe(end)
@@ -103,6 +105,7 @@ export async function open(main, {query}) {
     const all = [...seen.values()], running = all.filter((r) => r.state === 'running').length, top = entries(view.text.toLowerCase().split(/\s+/).filter(Boolean))
     const fit = top.reduce((n, r) => n + (r.shown?.length ?? 1), 0)
     text(counted, `${all.length} in this folder${running ? `, ${running} running` : ''}${fit < all.length ? `, ${fit} shown` : ''}`)
+    welcome.hidden = !all.length || all.length > FEW
     if (!all.length) {
       table.remove()
       end.remove()
@@ -115,11 +118,12 @@ export async function open(main, {query}) {
     shown = sorted(top, sort).flatMap((r) => [r, ...sorted(inside(r), sort)])
     drawHead(sort)
     order(shown.slice(0, drawn).map((r) => filled(r, members.has(r))))
+    nothing.hidden = shown.length > 0
     end.hidden = shown.length <= drawn
     text(end, `${count(shown.length - drawn, 'more row', 'more rows')}`)
     if (body.firstChild !== table) {
       body.madeOf = ''
-      put(body, table, end)
+      put(body, table, nothing, end)
     }
     drawFoot()
   }
@@ -256,15 +260,26 @@ export async function open(main, {query}) {
       const moved = await post('/api/bin', {runs: chosen().map((r) => r.id)})
       view.ticked.clear()
       remember({ticked: ''})
-      toast(`${count(moved.length, 'run')} moved to the bin`, 'Undo', async () => {
-        try {
-          await post('/api/bin/restore', {tokens: moved.map((m) => m.token)})
-          await load()
-          draw()
-        } catch (error) { toast(error.message) }
-      })
+      toast(`${count(moved.length, 'run')} moved to the bin`, 'Undo', () => back(moved.map((m) => m.token)))
       await load()
       draw()
+      drawBin()
+    } catch (error) { toast(error.message) }
+  }
+
+  // What lies in the bin, each with its way back.
+  async function drawBin() {
+    const all = await get('/api/bin').catch(() => [])
+    if (closed) return
+    binned.hidden = !all.length
+    put(binned, el('summary', {}, `Bin, ${count(all.length, 'run')}`), binned.open ? el('ul', {class: 'list-of'}, all.map((one) => el('li', {}, named(one.name), el('span', {class: 'note'}, `moved ${when(1000 * one.moved_s)} `), button('Put back', () => back([one.token]), {class: 'link'})))) : null)
+  }
+  async function back(tokens) {
+    try {
+      await post('/api/bin/restore', {tokens})
+      await load()
+      draw()
+      drawBin()
     } catch (error) { toast(error.message) }
   }
 
@@ -287,6 +302,7 @@ export async function open(main, {query}) {
     if (!seen) throw error
   }
   if (sweeps.some((s) => s.state === 'running')) again()
+  drawBin()
   return {
     title: isNew ? 'New run' : 'Runs',
     stream: {list: true, run: '', offset: 0, stamp},

@@ -67,7 +67,7 @@ export async function samples(body, {id, query, run}) {
     const all = sheets(), m = all[index()], beside = all[place(view.beside, -1)]
     held(sheet, [m?.id, m?.stamp, beside?.id, beside?.stamp, view.factor, run().state], () => {
       put(close)
-      return m ? [one(m), beside && beside !== m ? one(beside) : null] : el('p', {class: 'soft'}, run().state === 'running' ? 'Samples are drawn at the end of an epoch.' : 'This run has drawn no samples.')
+      return m ? [one(m), beside && beside !== m ? one(beside) : null] : el('p', {class: 'soft'}, run().state === 'running' ? 'Samples are drawn at the end of an epoch.' : ['This run has drawn no samples while it trained. ', ['images', 'table'].includes(run().reading?.spec?.kind) ? link(`/runs/${id}/play?what=samples`, {}, 'Draw some') : null])
     })
     for (const near of [all[index() + 1], all[index() - 1]]) if (near?.kind === 'png') {
       new Image().src = `/api/runs/${id}/media/${near.id}?v=${near.stamp}`
