@@ -238,6 +238,17 @@ def test_bits_per_dim_are_given_where_x_is_discrete_with_uniform_and_independent
     assert {r["name"] for r in found["reconstruction_mse"]["references"]} == {"PCA, 4 dimensions", "constant per pixel"}
 
 
+def test_a_code_as_wide_as_the_data_has_no_pca_beside_it():
+    rows = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32)
+    data = read(rows, seed=0)
+    names = {}
+    for latent in (2, 3):
+        config = VAE.Config(latent=latent, hidden=(4,))
+        found = evaluate(VAE(config, data.spec), data.transform, data.spec, data).metrics
+        names[latent] = {r["name"] for r in found["reconstruction_mse"]["references"]}
+    assert names == {2: {"PCA, 2 dimensions", "constant per cell"}, 3: {"constant per cell"}}
+
+
 def test_the_cross_entropy_stands_above_its_entropy_floor(digits):
     found = evaluate(small_vae(digits.spec), digits.transform, digits.spec, digits)
     bce = found.metrics["reconstruction_bce"]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
+import shutil
 import time
 from pathlib import Path
 
 import pytest
 
+from elboroom.studio.events import stream
+from elboroom.studio.shelf import Shelf, identity
 from studio_server import Server
 
 
@@ -211,9 +215,52 @@ def test_the_bin_gives_back_what_it_took(studio: Server) -> None:
     before = {p.name: p.stat().st_size for p in (studio.folder / "vae-digits-2").iterdir()}
     moved = studio.post("/api/bin", {"runs": [studio.run("vae-digits-2")["id"]]})
     assert not (studio.folder / "vae-digits-2").exists()
+    held = studio.get("/api/bin")
+    assert (held[0]["name"], held[0]["token"]) == ("vae-digits-2", moved[0]["token"])
     assert studio.post("/api/bin/restore", {"tokens": [moved[0]["token"]]}) == ["vae-digits-2"]
     assert {p.name: p.stat().st_size for p in (studio.folder / "vae-digits-2").iterdir()} == before
+    assert moved[0]["token"] not in [one["token"] for one in studio.get("/api/bin")]
     assert studio.ask("POST", "/api/bin/restore", {"tokens": ["../../x"]})[0] == 404
+
+
+def test_a_run_says_in_a_sentence_what_was_found_once_it_is_done(studio: Server) -> None:
+    said = studio.get(f"/api/runs/{studio.run('vae-digits-1')['id']}/verdict")["verdict"]
+    assert said in (studio.folder / "vae-digits-1" / "report.html").read_text(encoding="utf-8")
+    assert "it has not seen" in said
+    assert studio.get(f"/api/runs/{studio.run('broken')['id']}/verdict") == {"verdict": ""}
+
+
+def test_a_page_without_its_token_is_a_page_and_names_the_way(studio: Server) -> None:
+    status, page = studio.ask("GET", "/", headers={"Accept": "text/html,*/*"})
+    assert status == 401
+    assert b"Copy the whole address" in page
+    assert studio.ask("GET", "/api/runs", headers={})[1]["error"]["message"].startswith("a token is needed")
+
+
+def test_a_run_that_is_not_there_yet_is_not_gone(tmp_path: Path) -> None:
+    place, told = tmp_path / "runs" / "one", []
+    closing = False
+
+    async def heard() -> None:
+        nonlocal closing
+        events = stream(
+            Shelf(tmp_path / "runs"), list, lambda found: {}, run=identity("one"), offset=0, with_list=False,
+            closing=lambda: closing,
+        )  # fmt: skip
+        async for event in events:
+            name = event.split(b"event: ")[-1].split(b"\n")[0]
+            told.append(name)
+            if name == b"beat" and not place.exists() and b"run" not in told:
+                place.mkdir(parents=True)
+                (place / "run.json").write_text('{"format": 1}')
+            elif name == b"run":
+                shutil.rmtree(place)
+            elif name == b"gone":
+                closing = True
+
+    asyncio.run(asyncio.wait_for(heard(), 60))
+    assert told.count(b"gone") == 1
+    assert told.index(b"run") < told.index(b"gone")
 
 
 def test_a_report_is_shown_without_the_studios_rights(studio: Server) -> None:
