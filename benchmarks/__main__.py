@@ -61,6 +61,7 @@ RECIPES = (
     "b1_modes",
     "b2_stacked_mnist",
     "b5_mnist",
+    "b5_clothing64",
     "b9_ideas",
     "e3_pages",
     "e4_serve_streams",
