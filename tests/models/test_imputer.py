@@ -22,6 +22,8 @@ from elboroom.fitting import fit
 from elboroom.models.imputer import Imputer
 from elboroom.models.vae import VAE
 from elboroom.nn.weighted import WeightedMoments
+from elboroom.report.contents import read_run
+from elboroom.report.verdict import verdict
 from elboroom.run import Run
 
 ROWS, TRUE_SD = 1500, 0.5
@@ -272,3 +274,9 @@ def test_counts_categories_and_flags_are_told_by_their_own_laws(tmp_path: Path) 
     assert ward.tolist() == [0, 1, 2]
     assert visits == pytest.approx([4, 12, 20], rel=0.2)
     assert ill[0] < 0.1 < 0.9 < ill[2]
+
+
+def test_its_report_says_that_hidden_cells_were_told(landmark_run: Run) -> None:
+    said = verdict(read_run(landmark_run.path))
+    assert said.startswith("It tells hidden cells of rows it has not seen with a mean error of")
+    assert "standard deviations" in said

@@ -252,10 +252,11 @@ def by_column(contents: Contents) -> Section | None:
     if asked:
         section.sentences += _asked(asked)
     predictors = _predictors(contents.columns)
+    told_of = [(stem, who) for stem, who in predictors if stem in ("mae", "accuracy") or who == "model"]
     head = [Cell("Column"), Cell("Kind"), Cell("N", "num")]
-    head += [Cell(text, "num") for text in _column_heads(predictors)]
+    head += [Cell(text, "num") for text in _column_heads(told_of)]
     listed = sorted(contents.columns, key=_worst, reverse=True)[:MOST_COLUMNS]
-    rows = [_column_row(column, predictors) for column in listed]
+    rows = [_column_row(column, told_of) for column in listed]
     names = {
         "mae": "Error: absolute, in the column's own unit, less is better",
         "r2": "R²: share of variance explained, 0 by the mean of a column",
@@ -263,7 +264,8 @@ def by_column(contents: Contents) -> Section | None:
         "accuracy": "Right: share of names right",
     }
     told = [v for k, v in names.items() if any(stem == k for stem, _ in predictors)]
-    note = "; ".join([*told, "means over the held-out rows, no intervals"]) + ". Those least known stand first."
+    note = "; ".join([*told, "means over the held-out rows, no intervals"])
+    note += ". Those least known stand first; the CSV has all numbers."
     section.sentences += _column_verdict(contents.columns)
     if len(contents.columns) > len(listed):
         note += f" The {len(listed)} worst of {len(contents.columns):,} columns; the CSV has all."
