@@ -153,6 +153,22 @@ def test_without_labels_no_winner_is_named(found: Found) -> None:
     assert "of 20 faults injected into the calibration stretch 3 were found" in words
 
 
+def test_the_answer_says_what_was_not_judged_after_gaps(found: Found, table: Path) -> None:
+    lines = table.read_text(encoding="utf-8").splitlines()
+    torn = table.with_name("torn.csv")
+    torn.write_text("\n".join([*lines[:300], *lines[350:600], *lines[650:]]) + "\n", encoding="utf-8")
+    again = judge(found.run, torn, Asked())
+    (one,) = again.judged
+    lines_of_scores = rows_of(scores_table(again))
+    silent = sum(line["reason"] == "warm-up" for line in lines_of_scores)
+    assert silent >= 3 * again.detector.warm_up - 5 > 0, "all but a few rows that are missing anyway"
+    said = page(again, "")
+    words = f"{silent} of {len(lines_of_scores)} measurements were not judged: too soon after a gap."
+    assert words in said["headline_more"]
+    assert words in detection_html(said)
+    assert len(one.series.segments) == 3
+
+
 def test_with_labels_the_answer_counts_what_events_overlap(found: Found) -> None:
     (one,) = found.judged
     elsewhere = sum(e.stop <= FAULT[0] or e.start >= FAULT[1] for e in one.events)

@@ -19,6 +19,7 @@ from elboroom.anomalies.faults import KINDS, inject, plan
 from elboroom.artifacts import files
 from elboroom.core.abilities import Forecasts
 from elboroom.data.times import span
+from elboroom.detecting import unjudged
 from elboroom.engine.runtime import mix
 from elboroom.metrics.detection import vus, vus_difference
 from elboroom.report.numbers import MINUS
@@ -239,6 +240,15 @@ def moved(found: Found) -> list[str]:
     return [f"{which} of the level: what came after is judged by the new one."]
 
 
+def not_judged(found: Found) -> list[str]:
+    """How many measurements have no score because too little had been seen before them."""
+    counts = np.array([unjudged(one) for one in found.judged]).reshape(-1, 2).sum(0)
+    if not counts[0]:
+        return []
+    after = "a gap" if any(len(one.series.segments) > 1 for one in found.judged) else "the start"
+    return [f"{counts[0]:,} of {counts[1]:,} measurements were not judged: too soon after {after}."]
+
+
 def page(found: Found, command: str) -> dict[str, Any]:
     """All that the report shows, as plain values."""
     ours, beside = versus(found)
@@ -257,7 +267,7 @@ def page(found: Found, command: str) -> dict[str, Any]:
         "steps": meta["budget"]["steps"],
         "took_s": meta.get("took_s", 0.0),
         "headline": headline(found, ours, beside, faults),
-        "headline_more": [*overlaps(found), *moved(found)],
+        "headline_more": [*overlaps(found), *moved(found), *not_judged(found)],
         "problems": found.problems,
         "threshold": found.threshold,
         "rate": found.rate,

@@ -152,9 +152,19 @@ def test_columns_beyond_those_listed_are_found_by_what_is_in_their_names(
 ) -> None:
     assert asked(table, "columns", like="LO") == {"names": ["flow", "load"], "n": 2}
     assert mapped(table)[0]["columns"] == 0
-    monkeypatch.setattr(colours, "NAMES", 2)
+    monkeypatch.setattr(colours, "NAMES", 1)
     start = mapped(table)[0]
-    assert start["columns"] == 3 and "stage" not in start["colours"]
+    assert start["columns"] == 3 and "flow" in start["colours"] and "load" not in start["colours"]
+
+
+def test_a_map_without_labels_opens_with_the_colours_of_a_few_categories(
+    flat: Player, table: Player, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert mapped(flat)[0]["colours"][:2] == ["label", "split"]
+    named = mapped(table)[0]["colours"]
+    assert named[:2] == ["stage", "split"] and named.count("stage") == 1
+    monkeypatch.setattr(colours, "FEW", 2)
+    assert mapped(table)[0]["colours"][0] == "split", "three names are then too many"
 
 
 def test_colours_are_bytes_between_two_quantiles_and_categories_keep_their_names(flat: Player, table: Player) -> None:

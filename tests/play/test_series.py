@@ -40,9 +40,9 @@ def numbers(packed: dict[str, Any]) -> np.ndarray[Any, Any]:
     return np.frombuffer(base64.b64decode(packed["bytes"]), packed["dtype"]).reshape(packed["shape"])
 
 
-def judged(player: Player, path: Path | None = None) -> dict[str, Any]:
+def judged(player: Player, path: Path | None = None, **more: Any) -> dict[str, Any]:
     """The last part of judging, after parts that say what is done."""
-    *before, last = ASKS["series/judge"](player, {"path": str(path)} if path else {})
+    *before, last = ASKS["series/judge"](player, {**({"path": str(path)} if path else {}), **more})
     assert before
     found: dict[str, Any] = last["judged"]
     return found
@@ -122,6 +122,56 @@ def test_rows_of_the_run_itself_are_judged_after_those_it_learnt_from(player: Pl
     found = events(answer, answer["usual"])
     assert all(start >= one["first"] for start, _, _ in found)
     assert any(start <= 800 < stop for start, stop, _ in found)
+
+
+def test_the_whole_of_its_own_file_is_judged_as_if_it_was_dropped(player: Player) -> None:
+    before, whole = judged(player), judged(player, whole=True)
+    dropped = judged(player, Path(player.run.meta["data"]["source"]))
+    one, other = whole["series"][0], dropped["series"][0]
+    assert (whole["own"], whole["whole"], before["whole"], dropped["own"]) == (True, True, False, False)
+    assert whole["file"] == dropped["file"] == "pump.csv"
+    assert one["first"] == 0 < before["series"][0]["first"]
+    np.testing.assert_array_equal(numbers(one["score"]), numbers(other["score"]))
+    assert one["unjudged"] == other["unjudged"]
+    assert events(whole, whole["usual"]) == events(dropped, dropped["usual"])
+    frame = json.dumps(ASKS["series/window"](player, {"key": whole["key"], "stop": 900, "channels": [0]})["frame"])
+    assert "learnt from" in frame
+    assert "judged" in frame
+
+
+def test_measurements_too_soon_after_a_gap_are_counted_in_rows_of_the_file(player: Player, dropped: Path) -> None:
+    lines = dropped.read_text(encoding="utf-8").splitlines()
+    torn = dropped.with_name("torn.csv")
+    torn.write_text("\n".join([*lines[:201], *lines[251:401], *lines[461:]]) + "\n", encoding="utf-8")
+    answer = judged(player, torn)
+    one = answer["series"][0]
+    assert len(one["segments"]) == 3
+    assert one["unjudged"] == [3 * answer["warm_up"], 600 - 110]
+    missing = np.isnan(numbers(one["score"])).sum()
+    assert missing == one["unscored"]["warm-up"] == 3 * answer["warm_up"]
+    assert judged(player)["series"][0]["unjudged"][0] == 0
+
+
+def test_a_rate_says_whether_rows_are_too_few_to_show_it(player: Player) -> None:
+    few = [t["few"] for t in judged(player)["thresholds"]]
+    assert few[-1], "540 rows cannot show one alarm in 2,000"
+    assert few == sorted(few)
+
+
+def test_a_table_has_the_row_of_the_file_and_what_was_measured(player: Player, dropped: Path) -> None:
+    lines = dropped.read_text(encoding="utf-8").splitlines()
+    holed = dropped.with_name("holed.csv")
+    holed.write_text("\n".join([*lines[:51], *lines[54:]]) + "\n", encoding="utf-8")
+    told = ASKS["series/table"](player, {"key": judged(player, holed)["key"]})
+    rows, values = numbers(told["rows"]), numbers(told["values"])
+    assert rows.dtype == np.int32
+    assert rows[:50].tolist() == list(range(50))
+    assert rows[50:53].tolist() == [-1, -1, -1]
+    assert rows[53] == 50
+    assert np.isnan(values[50:53]).all()
+    cells = lines[54].split(",")
+    assert told["given"][50:54] == ["", "", "", cells[0]]
+    assert values[53].tolist() == [float(cell) for cell in cells[1:]]
 
 
 def test_a_column_of_a_window_holds_the_lowest_and_highest_of_its_rows(player: Player, dropped: Path) -> None:

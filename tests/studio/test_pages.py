@@ -170,6 +170,8 @@ def test_a_dropped_folder_of_pictures_becomes_a_finished_run(
     assert page.run("document.querySelectorAll('.thumbs img').length") == 12
     page.click("#model-vae")
     page.wait("document.querySelector('#set-latent')")
+    page.click("#settings")
+    page.wait("document.querySelector('#set-latent').checkVisibility()")
     page.fill("#set-latent", "0")
     page.see("needs a change before this can start")
     assert "does not fit" in page.wait("document.querySelector('#set-latent-said').textContent")
@@ -245,7 +247,7 @@ def test_a_reload_in_mid_training_keeps_the_view_and_stop_and_resume_work(
     page.wait("document.querySelector('dialog[open]')")
     page.press("Enter")
     page.see("Resume")
-    page.see("Stopped by a signal")
+    page.see("Stopped at step")
     assert studio.run(name)["state"] == "stopped"
     shot(page, "stopped", tmp_path)
     page.click("#resume")
@@ -261,6 +263,8 @@ def test_a_failing_run_and_a_failing_start_are_shown_with_their_message(
 ) -> None:
     page.open(f"{studio.root}/new?set=digits&model=vae&epochs=30")
     page.wait("document.querySelector('#set-lr')")
+    page.click("#settings")
+    page.wait("document.querySelector('#set-lr').checkVisibility()")
     page.fill("#set-lr", "1e30")
     page.wait("!document.querySelector('#start').disabled")
     page.click("#start")
@@ -268,10 +272,16 @@ def test_a_failing_run_and_a_failing_start_are_shown_with_their_message(
     page.see("finite")
     shot(page, "failed", tmp_path)
     key = "failing-start-1"
-    studio.post("/api/start", {"key": key, "model": "gpt", "data": {"set": "digits"}, "options": {}})
+    studio.post("/api/start", {"key": key, "model": "gpt", "data": {"set": "digits"}, "options": {"dropout": "0.3"}})
     page.open(studio.root)
     page.see("gpt-digits-1")
     page.click("a.name", "gpt-digits-1")
+    page.see("What is kept")
+    page.click("a", "Change and start again")
+    page.wait("document.querySelector('[id^=model-][aria-pressed=true]') || document.querySelector('#command')")
+    page.wait("JSON.parse(sessionStorage.getItem('new run') ?? '{}').data?.set === 'digits'")
+    assert page.run("JSON.parse(sessionStorage.getItem('new run')).options") == {"dropout": "0.3"}
+    page.run("history.back()")
     page.see("What is kept")
     page.click("button", "Take it off the list")
     page.wait("location.pathname === '/'")

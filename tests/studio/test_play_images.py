@@ -30,6 +30,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("made") / "runs"
     folder.mkdir()
     fit("vae", "digits", run=folder / "plane", settings={"hidden": (16,), "latent": 2}, steps=40, threads=1)
+    rows = [f"{i % 7 + i / 100:.2f},{(i * 3) % 11},{('barolo', 'grignolino', 'barbera')[i % 3]}" for i in range(120)]
+    (folder.parent / "wine.csv").write_text("\n".join(["alcohol,hue,cultivar", *rows]) + "\n", encoding="utf-8")
+    fit("vae", str(folder.parent / "wine.csv"), run=folder / "rows", settings={"hidden": (8,), "latent": 3}, steps=4,
+        threads=1)  # fmt: skip
     fit("dcgan", "digits", run=folder / "noise", settings=GAN, steps=4, threads=1)
     server = Server(folder)
     yield server
@@ -229,6 +233,34 @@ def test_between_two_items_stand_the_decoded_row_and_the_cross_fade(
     page.run("document.querySelector('#b').dispatchEvent(new Event('change'))")
     page.see("to item 7, 7")
     assert address(page)["b"] == "7" and not page.run("document.querySelector('[role=alert]')?.checkVisibility()")
+
+
+def test_between_two_rows_no_category_is_made_that_neither_has(page: Browser, made: Server, tmp_path: Path) -> None:
+    """Of three names in their order the one in the middle is no mixture of the first and the last."""
+    cell = "document.querySelector('.pair-of tbody tr:last-child').cells[2].innerText"
+    for at, name in ((0, "barbera"), (6, "barbera"), (7, "grignolino"), (12, "grignolino")):
+        play(page, made, "rows", f"interpolate&a=2&b=1&at={at}")
+        page.see("of a category the mixture has the nearer end")
+        assert page.run(cell) == name
+    play(page, made, "rows", "interpolate&a=0&b=1&at=6")
+    page.see("of a category the mixture has the nearer end")
+    assert page.run(cell) == "barolo"
+    assert page.run("[...document.querySelectorAll('figcaption')].map((n) => n.innerText)") == ["alcohol", "hue"]
+    text = page.run("document.querySelector('.play').innerText")
+    assert "ixture of the two rows" in text and "cross-fade" not in text.lower() and "pixels" not in text
+    shot(page, "interpolate-rows", tmp_path)
+
+
+def test_a_table_s_manifold_is_no_wider_than_the_page(page: Browser, made: Server, tmp_path: Path) -> None:
+    for wide in (1344, 1024, 390):
+        page.size(wide, 1000)
+        play(page, made, "rows", "manifold")
+        page.wait(EXACT, 60)
+        assert page.run("document.documentElement.scrollWidth") <= wide
+    page.see('run = elboroom.load("runs/rows")')
+    page.size(1344, 1000)
+    play(page, made, "rows", "samples")
+    page.see("elboroom sample runs/rows -n 256")
 
 
 def test_a_pasted_picture_is_an_end_that_the_tab_keeps(page: Browser, made: Server, tmp_path: Path) -> None:

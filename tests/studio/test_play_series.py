@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +201,71 @@ def test_a_table_disarms_names_that_a_spreadsheet_would_run(page: Browser) -> No
     cells = ["=1+1", "-3", "@now", 'a "b", c', -2.5]
     made = page.run(f"import('/static/play-series.js').then((m) => m.table([{json.dumps(cells)}]))")
     assert made == '\'=1+1,-3,\'@now,"a ""b"", c",-2.5\n'
+
+
+def test_the_whole_of_its_own_file_can_be_judged(page: Browser, pumps: Server) -> None:
+    play(page, pumps, "pump", "series")
+    page.see("what came after the rows it learnt from")
+    assert page.run("document.querySelector('#unjudged')") is None
+    page.click("#judge-whole")
+    page.see("The run learnt from 492 of these rows, or its threshold was set on them")
+    assert search(page)["whole"] == "1"
+    page.reload()
+    page.wait(JUDGED, LOADED_S)
+    page.see("8 of 900 measurements were not judged: too soon after the start.")
+    page.see("elboroom detect pump.csv --run runs/pump")
+    assert saved(page, "scores.csv")[0]["value:flow"]
+    page.click("#own")
+    page.see("what came after the rows it learnt from")
+    page.wait(f"{JUDGED} && !document.querySelector('.play-series').innerText.includes('The run learnt from')")
+    assert "whole" not in search(page)
+
+
+def test_where_the_usual_rate_shows_nothing_the_strongest_are_shown(
+    page: Browser, pumps: Server, tmp_path: Path
+) -> None:
+    """A quiet file with a hole and two gaps: the page says what was not judged, and begins where there is an event."""
+    lines = write_pump(pumps.folder.parent / "quiet.csv", 600, seed=3).read_text(encoding="utf-8").splitlines()
+    torn = pumps.folder.parent / "torn.csv"
+    torn.write_text("\n".join([*lines[:51], *lines[52:201], *lines[251:401], *lines[461:]]) + "\n", encoding="utf-8")
+    assert load(pumps.folder / "pump").detect(torn).events == 0
+    id = play(page, pumps, "pump", "series")
+    page.choose("#series-file", torn)
+    page.wait(f"{JUDGED} && document.querySelector('.play-series>h2').innerText.includes('in torn')")
+    page.see("Too few rows to tell so rare alarms apart; the strongest are shown.")
+    page.see("24 of 489 measurements were not judged: too soon after a gap.")
+    count = page.run("document.querySelectorAll('.events tbody tr').length")
+    assert count >= 1
+    place = page.run("Number(document.querySelector('#alarms').value)")
+    assert "alarms" not in search(page), "the address keeps only what was chosen"
+    assert slide(page, str(place + 1)).startswith("0 events")
+    page.see("No judged row has a score above")
+    page.wait("location.search.includes('alarms=')")
+    assert "strongest" not in page.run("document.querySelector('.play-series').innerText")
+    assert page.run("document.querySelectorAll('.play-series path[stroke-dasharray=\"3 3\"]').length") == 2
+    upload = search(page)["upload"]
+    page.open(f"{pumps.root}/runs/{id}/play?what=series&upload={upload}")
+    page.wait(JUDGED, LOADED_S)
+    assert page.run("Number(document.querySelector('#alarms').value)") == place
+    shot(page, "series-torn", tmp_path)
+    page.click("details summary", "How it was set")
+    page.see("mpirical quantile")
+    row = saved(page, "scores.csv")[250]
+    assert (row["row"], row["input_row"], row["value:flow"]) == ("250", "249", f"{float(lines[301].split(',')[1])}")
+    assert row["time_given"] == lines[301].split(",")[0]
+
+
+def test_numbers_of_neighbouring_events_stand_apart(page: Browser) -> None:
+    rng = np.random.default_rng(7)
+    cases = [sorted(rng.uniform(0, 300, int(rng.integers(1, 14))).tolist()) for _ in range(50)]
+    of_one = "m.apart(c, 22, 0, 300)"
+    made = page.run(f"import('/static/play-panels.js').then((m) => {json.dumps(cases)}.map((c) => {of_one}))")
+    for places, moved in zip(cases, made, strict=True):
+        assert all(b - a > 22 - 1e-9 for a, b in pairwise(moved))
+        assert moved[0] >= -1e-9
+        assert moved[-1] <= 300 + 1e-9
+        if all(b - a >= 22 for a, b in pairwise(places)):
+            np.testing.assert_allclose(moved, places)
 
 
 @pytest.mark.slow

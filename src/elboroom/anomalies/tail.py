@@ -59,6 +59,11 @@ class Tail:
     how: str
     """Of what the threshold was made, and why."""
 
+    @property
+    def few(self) -> bool:
+        """Whether calibration has too few alarms, or too few rows, to tell how rare one above the threshold is."""
+        return self.peaks < PEAKS or self.rate * self.rows < 1
+
     def rate_at(self, score: ArrayLike) -> Array:
         """Alarms per row expected at a threshold of `score`, of any shape; at or below `initial` the rate there."""
         s = np.asarray(score, dtype=np.float64)

@@ -30,6 +30,8 @@ LISTED = 50
 CLUSTERED, NUMBERS = 20_000, 1 << 22
 """Items, and numbers of their codes, that k-means is fitted on at most."""
 STARTS = 4
+FEW = 20
+"""Names that a column of categories may have for a map to open with its colours."""
 
 
 class Colour(Form):
@@ -56,12 +58,16 @@ def names_of_classes(items: Items, spec: Spec) -> list[str]:
 
 
 def colours(items: Items, spec: Spec) -> Json:
-    """{"colours": what points can be coloured by, "columns": how many there are where not all of them are named}."""
-    own = ["label"] if items.label is not None else []
+    """{"colours": what points can be coloured by, "columns": how many there are where not all of them are named}.
+
+    The first is what a map opens with: the label, or else a column of a few categories.
+    """
+    few = [c.name for c in spec.columns if c.kind == "categorical" and 2 <= len(c.categories) <= FEW]
+    own = ["label"] if items.label is not None else few[:1]
     error = ["error"] if isinstance(items.run.model, Decodes) else []
     rate = ["rate"] if items.rates() is not None else []
     codes = [f"code {i + 1}" for i in range(min(items.width, 64))]
-    named = [c.name for c in spec.columns[:NAMES]]
+    named = [c.name for c in spec.columns[:NAMES] if c.name not in own]
     more = len(spec.columns) if len(spec.columns) > NAMES else 0
     return {"colours": [*own, "split", *error, *rate, "cluster", *named, *codes], "columns": more}
 

@@ -8,9 +8,8 @@ alarm in 2,000 rows.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,16 +17,15 @@ import numpy as np
 from annotated_types import Ge, Le, Len, MaxLen
 from numpy.typing import NDArray
 
-from elboroom.anomalies.events import GAP, Event, blame
+from elboroom.anomalies.events import Event, blame
 from elboroom.anomalies.expected import Expected, pieces, scaled
-from elboroom.anomalies.shifts import BACK
 from elboroom.core.abilities import Forecasts
 from elboroom.core.errors import InputError
 from elboroom.detecting import ROWS_AN_ALARM, Asked, Judged, at_rate, judged, learnt, scored
-from elboroom.report.detection_plots import channel_ends, close_up, score_ends, told
+from elboroom.report.detection_plots import channel_ends, close_up, score_ends
+from elboroom.report.detection_plots import told as in_words
 from elboroom.report.detection_series import Event as Entry
 from elboroom.report.detection_series import Judged as Drawable
-from elboroom.report.detection_series import judged as drawable
 from elboroom.report.detection_series import short
 from elboroom.report.detection_stack import Panel, Shade, Stack
 from elboroom.report.plots import Axis, Canvas
@@ -36,9 +34,9 @@ from elboroom.web.answers import Form
 
 from .answers import Handler, Json, Player, checked, packed
 from .drawn import tree
+from .series_told import Kept, Learnt, differing, drawn, ranges, reading, table, told
 
 if TYPE_CHECKING:
-    from elboroom.anomalies.detector import Detector
     from elboroom.data.series import SeriesSet
     from elboroom.data.source import Dataset
     from elboroom.run import Run
@@ -60,34 +58,6 @@ KEPT = 4
 """Judged inputs that stay in memory."""
 SCORE = 96
 """Height of the panel of the score, pixels."""
-SHARES = 250
-"""A share of 1 as a byte; 255 is a row without shares."""
-LEFT_OUT = 0.5
-"""Share of a channel's rows outside what training saw from which a page asks about the unit."""
-
-
-@dataclass
-class Learnt:
-    """What a run knows before it judges anything: its own data, its units, and a threshold for each rate."""
-
-    data: Dataset
-    detector: Detector
-    """With the threshold for one false alarm in 2,000 rows."""
-    thresholds: list[Json]
-    ranges: list[tuple[float, float]]
-    """Of each channel, the lowest and highest of the training stretch."""
-
-
-@dataclass
-class Kept:
-    """An input that was judged."""
-
-    data: Dataset
-    series: list[Judged]
-    shown: list[Drawable]
-    """The same as the report draws it."""
-    usual: float
-    """The threshold for one false alarm in 2,000 rows."""
 
 
 class Judging(Form):
@@ -95,6 +65,8 @@ class Judging(Form):
 
     path: Annotated[str, MaxLen(4096)] = ""
     """a file that was dropped; empty: the run's own data"""
+    whole: bool = False
+    """of the run's own data, the rows it learnt from, too, as if they were dropped"""
 
 
 class Window(Form):
@@ -112,6 +84,15 @@ class Window(Form):
     """pixels of the drawing"""
     channels: Annotated[list[Annotated[int, Ge(0)]], Len(1, 16)]
     """channels by their places, counted from 0"""
+
+
+class Rows(Form):
+    """One series."""
+
+    key: Annotated[str, MaxLen(100)]
+    """what judging answered"""
+    series: Annotated[int, Ge(0)] = 0
+    """its place, counted from 0"""
 
 
 class Close(Form):
@@ -148,18 +129,21 @@ def judge(player: Player, given: Json) -> Iterator[Json]:
         try:
             data = run.read(form.path)
         except InputError as error:
-            yield {"differs": _columns(form.path, base, str(error))}
+            yield {"differs": differing(form.path, base, str(error))}
             return
-    yield {"read": _read(base, data)}
-    key = data.fingerprint[:24] if form.path else "own"
+    yield {"read": reading(base, data)}
+    after = not (form.path or form.whole)
+    key = data.fingerprint[:24] if form.path else "own" if after else "whole"
     held: dict[str, Kept] = player.held.setdefault("series/kept", {})
     kept = held.pop(key, None)
     if kept is None:
-        kept = yield from _judged(player, base, data, None if form.path else own, own=not form.path)
+        kept = yield from _judged(player, base, data, None if form.path else own, own=after)
     held[key] = kept  # as the last one that was looked at
     while len(held) > KEPT:
         del held[next(iter(held))]
-    yield {"judged": {"key": key, "own": not form.path, "file": Path(form.path).name, **_told(base, kept)}}
+    which = {"own": not form.path, "whole": not (form.path or after)}
+    file = Path(form.path or str(run.meta["data"]["source"])).name
+    yield {"judged": {"key": key, **which, "file": file, **told(base, kept)}}
 
 
 def _judged(
@@ -175,7 +159,7 @@ def _judged(
         yield {"doing": f"looking for events and shifts of the level{many}"}
         series.append(judged(player.run, base.detector, one, of_one, learnt(found, i) if own else 0, Asked()))
     assert base.detector.tail is not None
-    shown = [_drawable(one, found, i) for i, one in enumerate(series)]
+    shown = [drawn(one, found, i) for i, one in enumerate(series)]
     return Kept(data, series, shown, base.detector.tail.threshold)
 
 
@@ -234,10 +218,18 @@ def close(player: Player, given: Json) -> Json:
     shares = np.full_like(one.values, np.nan) if one.shares is None else one.shares
     blamed = blame(shares, Event(form.start, form.stop, peak, float(one.score[peak])))
     channels = tuple((one.channels[c], share) for c, share in blamed)
-    drawn = Entry(form.number, form.start, form.stop, peak, float(one.score[peak]), channels)
+    event = Entry(form.number, form.start, form.stop, peak, float(one.score[peak]), channels)
     width = player.held["series/learnt"].detector.width
-    figure = close_up(replace(one, events=[drawn]), drawn, form.threshold, width)
-    return {"wide": tree(figure.wide[0]), "narrow": tree(figure.narrow[0]), "said": told(one, drawn)}
+    figure = close_up(replace(one, events=[event]), event, form.threshold, width)
+    return {"wide": tree(figure.wide[0]), "narrow": tree(figure.narrow[0]), "said": in_words(one, event)}
+
+
+def rows(player: Player, given: Json) -> Json:
+    """What a table of one series says of its rows, beside what judging answered."""
+    form = checked(Rows, given)
+    kept, _ = _shown(player, form.key, form.series)
+    assert kept.data.series is not None
+    return table(kept.series[form.series], kept.data.series)
 
 
 def _shown(player: Player, key: str, series: int) -> tuple[Kept, Drawable]:
@@ -252,7 +244,7 @@ def _shown(player: Player, key: str, series: int) -> tuple[Kept, Drawable]:
 def _frame(one: Drawable, form: Window, stop: int, usual: float) -> Json:
     """The panels without curves, and the ends of their axes in values and pixels."""
     stack = Stack(one.clock, *one.edges(form.start, stop), form.width)
-    stack.shades = _stretches(one, form.start, stop) if one.train else []
+    stack.shades = _stretches(one, form.start, stop)
     ends: list[Json] = []
 
     def paint(canvas: Canvas, x: Axis, y: Axis) -> None:
@@ -276,7 +268,9 @@ def _ends(axis: Axis) -> list[float]:
 def _stretches(one: Drawable, start: int, stop: int) -> list[Shade]:
     """What rows of the run's own data were used for, as far as they are in sight."""
     names = {"train": ("learnt", "learnt from"), "valid": ("calibration", "threshold set"), "": ("judged", "judged")}
-    spans = [*((part, *ends) for part, ends in one.stretches.items() if part in names), ("", one.train, len(one))]
+    spans = [(part, *ends) for part, ends in one.stretches.items() if part in names]
+    if spans:  # where the whole file is judged, what follows those
+        spans.append(("", one.train or max(last for _, _, last in spans), len(one)))
     inside = [(part, max(a, start), min(b, stop)) for part, a, b in spans]
     return [Shade(*one.edges(a, b), *names[part]) for part, a, b in inside if b > a]
 
@@ -301,10 +295,10 @@ def _learnt(player: Player) -> Generator[Json, None, tuple[Learnt, list[Expected
         assert tail is not None
         if rows > ROWS_AN_ALARM and tail.threshold == thresholds[-1]["threshold"]:
             break  # the rows cannot show rarer alarms: it is the largest score seen from here on
-        thresholds.append({"rows": rows, "threshold": tail.threshold, "how": tail.how})
+        thresholds.append({"rows": rows, "threshold": tail.threshold, "how": tail.how, "few": tail.few})
     train = [one.values[slice(*parts["train"])] for one, parts in zip(known.series, known.stretches, strict=True)
              if "train" in parts]  # fmt: skip
-    return Learnt(data, detector, thresholds, _ranges(np.concatenate(train))), read
+    return Learnt(data, detector, thresholds, ranges(np.concatenate(train))), read
 
 
 def _ladder(known: SeriesSet, merge: int) -> list[float]:
@@ -319,108 +313,4 @@ def _ladder(known: SeriesSet, merge: int) -> list[float]:
     return sorted([*near, float(ROWS_AN_ALARM)])
 
 
-def _ranges(values: Array) -> list[tuple[float, float]]:
-    """Lowest and highest of each channel (T, C); 0 and 0 where it has no value."""
-    there = np.isfinite(values)
-    lows = np.where(there, values, np.inf).min(0, initial=np.inf)
-    highs = np.where(there, values, -np.inf).max(0, initial=-np.inf)
-    return [(float(a), float(b)) if a <= b else (0.0, 0.0) for a, b in zip(lows, highs, strict=True)]
-
-
-# -- what a page is told -----------------------------------------------------------------------------------------------
-
-
-def _drawable(one: Judged, found: SeriesSet, i: int) -> Drawable:
-    series = one.series
-    entry = {
-        "name": series.name, "times": series.times, "values": series.values, "expected": one.expected, "sd": one.sd,
-        "score": one.score, "shares": one.shares, "train": one.train, "segments": series.segments,
-        "stretches": found.stretches[i] if found.stretches else {},
-    }  # fmt: skip
-    return drawable(entry, list(found.channels))
-
-
-def _read(base: Learnt, data: Dataset) -> Json:
-    """What is known of data before they are judged."""
-    found = data.series
-    assert found is not None
-    return {
-        "name": data.name,
-        "rows": found.rows,
-        "channels": list(found.channels),
-        "problems": data.problems,
-        "reading": _side_by_side(base, found),
-        "step_words": found.step_words,
-    }
-
-
-def _told(base: Learnt, kept: Kept) -> Json:
-    """All that does not depend on the stretch that is looked at."""
-    found = kept.data.series
-    assert found is not None
-    detector = base.detector
-    assert detector.tail is not None
-    return {
-        **_read(base, kept.data),
-        "fingerprint": kept.data.fingerprint,
-        "step_ms": found.step / 1e6 if found.time else None,
-        "zone": found.zone,
-        "thresholds": base.thresholds,
-        "usual": next(i for i, one in enumerate(base.thresholds) if one["rows"] == ROWS_AN_ALARM),
-        "merge": detector.merge,
-        "gap": GAP,
-        "back": BACK,
-        "width": detector.width,
-        "series": [_series(one, found, i) for i, one in enumerate(kept.series)],
-    }
-
-
-def _series(one: Judged, found: SeriesSet, i: int) -> Json:
-    """One series: scores (T,) and shares of blame (T, C) as bytes, NaN and 255 where a row has none."""
-    series = one.series
-    shares = np.rint(one.shares * SHARES)
-    times = None if series.times is None else series.times.astype("datetime64[us]").astype(np.int64) / 1000
-    return {
-        "name": series.name,
-        "rows": len(series),
-        "first": one.train,
-        "times": None if times is None else packed(times),
-        "segments": [list(ends) for ends in series.segments],
-        "stretches": {part: list(rows) for part, rows in (found.stretches[i] if found.stretches else {}).items()},
-        "score": packed(one.score),
-        "shares": packed(np.where(np.isnan(shares), 255, shares).astype(np.uint8)),
-        "unscored": dict(Counter(one.reasons.tolist())),
-        "shifts": [{"start": shift.start, "row": shift.row, "sizes": list(shift.sizes)} for shift in one.shifts],
-    }
-
-
-def _side_by_side(base: Learnt, found: SeriesSet) -> list[Json]:
-    """Each channel as training saw it and as it is here."""
-    values = np.concatenate([one.values for one in found.series])
-    rows = []
-    for c, (name, trained, here) in enumerate(zip(found.channels, base.ranges, _ranges(values), strict=True)):
-        there = values[~np.isnan(values[:, c]), c]
-        outside = float(((there < trained[0]) | (there > trained[1])).mean()) if len(there) else 0.0
-        rows.append({"name": name, "trained": list(trained), "here": list(here), "outside": outside,
-                     "missing": len(values) - len(there), "strange": outside > LEFT_OUT})  # fmt: skip
-    return rows
-
-
-def _columns(path: str, base: Learnt, why: str) -> Json:
-    """The columns of a file that does not fit, beside those of the run."""
-    from elboroom.data.columns import RawTable
-    from elboroom.data.formats import open_path
-
-    known = base.data.series
-    assert known is not None
-    here: list[str] = []
-    try:
-        table, _ = open_path(Path(path), base.data.reading, own_test=False)
-        here = list(table.names) if isinstance(table, RawTable) else []
-    except InputError:  # what cannot be read at all has no columns to show
-        pass
-    trained = [*([known.time] if known.time else []), *known.channels]
-    return {"why": why.replace(path, Path(path).name), "trained": trained, "here": here}
-
-
-ASKS: dict[str, Handler] = {"series/judge": judge, "series/window": window, "series/close": close}
+ASKS: dict[str, Handler] = {"series/judge": judge, "series/window": window, "series/close": close, "series/table": rows}

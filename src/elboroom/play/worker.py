@@ -35,7 +35,8 @@ __all__ = ["MODULES", "Worker", "asks"]
 
 MODULES = ("images", "codes", "words", "series", "gates")
 """Files of this package that end in ASKS."""
-SHORT = frozenset({"words/about", "words/law", "words/attention", "words/maps", "series/window", "series/close"})
+SHORT = frozenset({"words/about", "words/law", "words/attention", "words/maps", "series/window", "series/close",
+    "series/table"})  # fmt: skip
 """Asks that are answered between two parts of another: soon done, drawing no random number, and reading with a memory
 of their own or from what is whole at every part."""
 LONG = frozenset({"words/generate", "series/judge"})

@@ -13,6 +13,7 @@ from typing import Any
 from elboroom.artifacts import files
 from elboroom.core import registry
 from elboroom.core.errors import InputError
+from elboroom.web.answers import Refusal
 
 from . import forms, preview
 from .asking import Checker, Trials
@@ -27,7 +28,8 @@ from .sweeps import Sweeps
 __all__ = ["Acting"]
 
 READ_S, SETS_S = 120.0, 60.0
-_SET = re.compile(r"\w{1,80}(:[\w:.-]{1,80})?", re.ASCII)
+_SET = re.compile(r"\w[\w-]{0,79}(:[\w:.=,-]{1,200})?", re.ASCII)
+"""The name of a set, with its options; what is read by it runs in an empty folder, so no file can be meant."""
 Json = dict[str, Any]
 
 
@@ -66,15 +68,15 @@ class Acting:
         data = meta.get("data")
         if damage or not isinstance(data, dict):
             raise InputError(damage or "run.json says nothing of its data; drop the data on the page")
-        source, name = str(data.get("source") or ""), str(data.get("name") or "data")
-        if data.get("named") and _SET.fullmatch(source):
-            return source, name, []
+        source = str(data.get("source") or "")
+        if _SET.fullmatch(source):  # of a file the whole place is written down
+            return source, source, []
         path = Path(source).expanduser().absolute() if source else Path()
         if not source or not path.exists():
             raise InputError(
                 f"the data of this run were at {source or 'no known place'}; put them there, or drop them here"
             )
-        return str(path), name, []
+        return str(path), path.name, []
 
     async def read(self, form: forms.Reading) -> Json:
         """What `elboroom data` says of it, and for a table what its columns look like."""
@@ -86,7 +88,10 @@ class Acting:
         kept = ("spec", "reading", "split", "problems", "counts", "fingerprint", "named")
         found = {k: said.document.get(k) for k in kept}
         found["problems"] = [without(str(p), source, name) for p in found["problems"] or []]
-        columns = await asyncio.to_thread(preview.columns, Path(source)) if form.data.upload else None
+        series = said.document.get("series") or {}
+        found["series"] = {k: series.get(k) for k in ("time", "rows", "step_words")} if series else None
+        place = Path(source)  # a set's name is no place
+        columns = await asyncio.to_thread(preview.columns, place) if place.is_absolute() else None
         return {**found, "name": name, "columns": columns}
 
     async def check(self, form: forms.Checked) -> Json:
@@ -94,13 +99,14 @@ class Acting:
         return await self.checker.ask({"model": form.model, "options": form.options})
 
     async def estimate(self, form: forms.Estimated) -> Json:
-        """What a training would cost, by a trial that leaves nothing."""
+        """What a training would cost, by a trial that leaves nothing. Raises InputError where `fit` would refuse it."""
         registry.find(form.model)
         source, name, _ = self.data(form.data)
         as_words(form.options)  # refuses what a page may not set
         answer = await self.trials.ask({"model": form.model, "source": source, "options": form.options})
         if "error" in answer:
-            raise InputError(without(str(answer["error"]), source, name))
+            message = without(str(answer["error"]), source, name)
+            raise InputError(message) if answer.get("refused") else Refusal(503, message)
         return answer
 
     async def taken_apart(self, form: forms.Command) -> Json:

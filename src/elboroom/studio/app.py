@@ -38,6 +38,9 @@ from .sweeps import Sweeps
 __all__ = ["ENTER", "Studio"]
 
 ENTER = "/enter"
+SHOWN = ("/", "/runs/{id}", "/runs/{id}/{tab}", "/new", "/compare", "/sweeps", "/sweeps/{id}", "/data", "/models",
+    "/models/{id}")  # fmt: skip
+"""Addresses of pages."""
 LIST_LIMIT = 16 << 20
 """Bytes: the names of as many files as an upload may have."""
 SANDBOX = (
@@ -94,20 +97,8 @@ class Studio:
         await self.playing.close()
 
     def _addresses(self) -> list[tuple[str, str, Handler]]:
-        shown = [
-            "/",
-            "/runs/{id}",
-            "/runs/{id}/{tab}",
-            "/new",
-            "/compare",
-            "/sweeps",
-            "/sweeps/{id}",
-            "/data",
-            "/models",
-            "/models/{id}",
-        ]
         return [
-            *[("GET", path, self._page) for path in shown],
+            *[("GET", path, self._page) for path in SHOWN],
             ("GET", "/static/{name}", self._asset),
             ("GET", "/api/events", self._events),
             ("GET", "/api/runs", self._runs),

@@ -1,8 +1,8 @@
 """The child that tells how long a training would take and how much memory, by a trial that leaves nothing.
 
 A process of its own, since it imports torch, and so that its peak of memory is the training's. In, on standard input:
-{"model", "source", "options": {name: text}}; out: one line, see `foretold`, or {"error": sentence}. It trains eagerly:
-compiling would take longer than the whole trial.
+{"model", "source", "options": {name: text}}; out: one line, see `foretold`, or {"error": sentence}, and "refused" where
+`fit` would say the same. It trains eagerly: compiling would take longer than the whole trial.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def main() -> None:
         options = {str(name): str(text) for name, text in asked["options"].items()}
         answer = foretold(str(asked["model"]), str(asked["source"]), options)
     except ElboroomError as error:
-        answer = {"error": sentence(str(error))}
+        answer = {"error": sentence(str(error)), "refused": True}
     except MemoryError:
         answer = {"error": "the memory of this machine did not suffice for a trial; try a smaller batch-size"}
     sys.stdout.write(json.dumps(answer) + "\n")

@@ -3,14 +3,15 @@
 import {el, put, link, named, button} from './dom.js'
 import {get, post} from './api.js'
 import {written, count} from './numbers.js'
-import {remember} from './app.js'
-import {reading} from './newrun.js'
+import {go, remember} from './app.js'
+import {reading} from './reading.js'
+import {pickers} from './drop.js'
 
 const SHOWN = 6
 
 export async function open(main, {query}) {
   const sets = el('ul', {class: 'list-of'}, el('li', {class: 'note'}, 'reading the catalogue')), own = el('ul', {class: 'list-of'})
-  put(main, el('div', {class: 'head'}, el('h1', {}, 'Data')), el('section', {class: 'part'}, el('h2', {}, 'Dropped here'), own), el('section', {class: 'part'}, el('h2', {}, 'Named sets'), sets))
+  put(main, el('div', {class: 'head'}, el('h1', {}, 'Data'), el('div', {class: 'end'}, pickers(() => go('/new')))), el('section', {class: 'part'}, el('h2', {}, 'Dropped here'), own), el('section', {class: 'part'}, el('h2', {}, 'Named sets'), sets))
   const [{runs}, uploads] = await Promise.all([get('/api/runs'), get('/api/uploads')])
   const stem = (name) => name.split('.')[0]
   let closed = false
@@ -36,11 +37,11 @@ export async function open(main, {query}) {
     }
     put(from, made(names))
     if (query.get('read') === key && !closed) read()
-    return el('li', {}, el('div', {class: 'head', style: {marginBottom: 0}}, el('b', {}, title), el('span', {class: 'soft'}, said), el('div', {class: 'end'}, button('Read it', read), link(start, {class: 'button'}, 'New run'))), from, out)
+    return el('li', {style: {minWidth: 0}}, el('div', {class: 'head', style: {marginBottom: 0}}, el('b', {}, title), el('span', {class: 'soft'}, said), el('div', {class: 'end'}, button('Read it', read), link(start, {class: 'button'}, 'New run'))), from, out)
   }
 
   put(own, uploads.length ? uploads.map((u) => entry(u.id, {upload: u.id}, [u.name, stem(u.name)], named(u.name), `${count(u.files, 'file')}, ${written(u.bytes, null, null, {form: 'size'})}`, `/new?upload=${u.id}`))
-    : el('li', {class: 'soft'}, 'Nothing yet. Drop a file or folder anywhere on this page.'))
+    : el('li', {class: 'soft'}, 'Nothing yet. Drop a file or folder anywhere on this page, or choose one above.'))
   get('/api/sets').then((list) => put(sets, list.map((s) => entry(s.name, {set: s.name}, [s.name], s.name, `${s.kind} ${s.shape}. ${s.summary}`, `/new?set=${encodeURIComponent(s.name)}`))),
     (error) => put(sets, el('li', {class: 'said-bad'}, error.message)))
   return {title: 'Data', stream: {list: false, run: '', offset: 0}, close: () => { closed = true }}

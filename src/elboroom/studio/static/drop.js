@@ -1,5 +1,6 @@
 // Files that were dropped or chosen: read as a tree, so that class sub-folders stay, and sent to the holding place.
 
+import {el, button} from './dom.js'
 import {post, putFile, Failure} from './api.js'
 
 let held = null // {name, files: [{name, file}]}
@@ -20,10 +21,16 @@ export async function hold(transfer) {
 }
 
 // From an <input>; with webkitdirectory each file carries its path below the chosen folder.
-export function chosen(list) {
+function chosen(list) {
   const files = [...list].map((file) => ({name: file.webkitRelativePath || file.name, file}))
   if (files.length) held = whole(files)
 }
+
+// Two buttons that choose a file or a folder; then `go` takes what was chosen.
+export const pickers = (go) => [false, true].map((folder) => {
+  const field = el('input', {type: 'file', multiple: folder, webkitdirectory: folder, hidden: true, onchange: () => { chosen(field.files); go() }})
+  return [field, button(folder ? 'Choose a folder' : 'Choose a file', () => field.click())]
+})
 
 async function walk(entry, above, out) {
   if (entry.isFile) {

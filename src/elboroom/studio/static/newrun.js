@@ -4,34 +4,24 @@
 import {el, put, link, named, button, kbd} from './dom.js'
 import {get, post, key} from './api.js'
 import {written, count, left} from './numbers.js'
-import {spark} from './chart.js'
 import {go, toast} from './app.js'
-import {take, waits, chosen, send, pictures} from './drop.js'
+import {take, waits, pickers, send, pictures} from './drop.js'
 import {range} from './models.js'
+import {reading, SAID, ROLES} from './reading.js'
+import {grouped, toStartWith, uses} from './wants.js'
 
 const KINDS = ['images', 'table', 'series', 'sequences', 'text', 'documents']
-const FIRST = 6, SEEN = 25, SHOWN = 8 // settings before "all", columns, problems
+const FIRST = 6 // settings before "all"
 const CHECK_MS = 60, TRIAL_MS = 1500
-const ROLES = {used: 'used', out: 'left out', label: 'label', time: 'time', group: 'groups'}
 const READING = ['kind', 'scale', 'size', 'channels', 'label', 'time', 'columns', 'observed', 'group-by', 'train-until', 'split', 'strict', 'tokenizer', 'window', 'period']
 const flag = (setting) => setting.name.replaceAll('_', '-')
 const text = (v) => Array.isArray(v) ? v.join(',') || 'none' : v === true ? 'on' : v === false ? 'off' : String(v)
 
-// What `elboroom data` said, as a page shows it; `role` draws what a column is used as where that can be changed.
-export function reading(found, role = null) {
-  const {spec, counts} = found, parts = Object.entries(counts ?? {}).filter(([, n]) => n).map(([part, n]) => `${written(n, null, null, {form: 'count'})} ${part === 'valid' ? 'validation' : part}`)
-  const kind = {images: 'pictures', table: 'a table', series: 'a time series', sequences: 'sequences', text: 'text', documents: 'documents'}[spec.kind] ?? spec.kind
-  const shape = spec.kind === 'images' ? `${spec.shape[2]} × ${spec.shape[1]} pixels, ${spec.shape[0] === 1 ? 'grey' : 'colour'}` : spec.kind === 'table' ? count(spec.shape[0], 'column') : spec.shape.join(' × ')
-  const roles = new Map((spec.columns ?? []).map((c) => [c.name, c.kind])), seen = found.columns ?? (spec.columns ?? []).map((c) => ({name: c.name, range: (c.categories ?? []).slice(0, 4).join(', '), missing: null, curve: []}))
-  const rows = seen.slice(0, SEEN).map((c) => el('tr', {}, el('td', {class: 'code'}, named(c.name, 30)), role ? el('td', {}, role(c.name)) : null, el('td', {}, roles.get(c.name) ?? (spec.kind === 'table' ? (c.name === found.reading?.label ? 'label' : 'left out') : '')),
-    el('td', {}, named(c.range ?? '', 40)), el('td', {class: c.missing ? 'warn' : 'note'}, c.missing === null ? '' : c.missing ? count(c.missing, 'cell') : 'none'), el('td', {}, spark((c.curve ?? []).map((v, i) => [i, v])))))
-  const first = seen.find((c) => c.rows), said = [seen.length > SEEN ? `${SEEN} of ${seen.length} columns` : '', first ? `missing and range of the first ${written(first.rows, null, null, {form: 'count'})} rows` : ''].filter(Boolean)
-  return el('div', {}, el('p', {}, el('b', {}, named(found.name)), ` is read as ${kind}: ${shape}; ${parts.join(', ')}.`),
-    el('p', {class: 'note'}, `Parts: ${found.split?.how ?? 'as they came'}. Fingerprint `, el('code', {}, (found.fingerprint ?? '').slice(0, 16)), '.'),
-    spec.classes?.length ? el('p', {class: 'soft'}, `${count(spec.classes.length, 'class', 'classes')}: `, spec.classes.slice(0, 12).flatMap((c, i) => [i ? ', ' : '', named(c, 20)]), spec.classes.length > 12 ? ' …' : '') : null,
-    rows.length ? el('table', {}, el('thead', {}, el('tr', {}, ['Column', ...role ? ['Use as'] : [], 'Read as', 'Range', 'Missing', 'All rows'].map((t) => el('th', {scope: 'col'}, t)))), el('tbody', {}, rows),
-      said.length ? el('caption', {}, said.join('; ')) : null) : null,
-    (found.problems ?? []).slice(0, SHOWN).map((p) => el('p', {class: 'said-warn'}, '△ ', named(p, 300))), (found.problems ?? []).length > SHOWN ? el('p', {class: 'note'}, `and ${found.problems.length - SHOWN} others; elboroom data lists all`) : null)
+// The words of the page beside a sentence of the program, which speaks of flags.
+function onPage(message, roles) {
+  const words = [[/--columns/, 'set such a column to “left out”, or the classes to “label”, under “Use as” above'], [/--label/, 'choose the “label” under “Use as” above'], [/--time/, 'choose the “time” under “Use as” above']]
+  const found = words.find(([flag]) => flag.test(message))
+  return found && roles ? ` On this page: ${found[1]}, or choose another model.` : /--[a-z]/.test(message) ? ' On this page: add the flag to the command line below, or choose another model.' : ''
 }
 
 export async function panel(query) {
@@ -45,16 +35,12 @@ export async function panel(query) {
 
   // ---- 1 data -------------------------------------------------------------------------------------------------------
 
-  const shots = el('div', {class: 'thumbs'}), told = el('div'), bar = el('p', {class: 'note', role: 'status'})
+  const picks = pickers(() => dropped()), known = el('datalist', {id: 'sets'}), shots = el('div', {class: 'thumbs'}), told = el('div'), bar = el('p', {class: 'note', role: 'status'})
   function drawData() {
-    const pick = (folder) => {
-      const field = el('input', {type: 'file', multiple: folder, webkitdirectory: folder, hidden: true, onchange: () => { chosen(field.files); dropped() }})
-      return [field, button(folder ? 'Choose a folder' : 'Choose a file', () => field.click())]
-    }
     const sets = el('input', {list: 'sets', placeholder: 'or a name, as digits', 'aria-label': 'a named set', value: f.data?.set ?? '', size: 18, onchange: (e) => e.target.value && choose({set: e.target.value.trim()}, e.target.value.trim())})
     const kinds = el('div', {class: 'seg', role: 'group', 'aria-label': 'read as'}, KINDS.map((k) => button(k === 'series' ? 'time series' : k, () => setOption('kind', k), {'aria-pressed': String((f.options.kind ?? f.found?.spec.kind) === k), id: `kind-${k}`})))
     put(dataPart, el('h2', {}, el('i', {}, '1'), 'Data', el('span', {class: 'note'}, 'it stays on this machine')),
-      el('div', {class: 'zone'}, el('span', {}, 'Drop a file or folder here.'), pick(false), pick(true), sets, el('datalist', {id: 'sets'}, (f.sets ?? []).map((s) => el('option', {value: s.name}, s.summary)))),
+      el('div', {class: 'zone'}, el('span', {}, 'Drop a file or folder here.'), picks, sets, f.data?.run ? el('span', {class: 'note', id: 'cloned'}, 'the data of the cloned run: ', named(f.name, 40)) : null, known),
       bar, shots, f.data ? kinds : null, f.found?.spec.kind === 'table' && !roleOf(f.found) ? labels() : null, told)
   }
 
@@ -84,9 +70,10 @@ export async function panel(query) {
       const found = await post('/api/readings', {data: f.data, options}, mine.signal)
       if (looking !== mine || closed) return
       f.found = found
-      put(told, reading(f.found, roleOf(f.found)))
-      const kind = f.found.spec.kind
-      if (!models.some((m) => m.name === f.model && m.kinds.includes(kind))) pickModel(models.find((m) => m.kinds.includes(kind))?.name ?? '')
+      if (f.data.run) f.name = found.name
+      const role = roleOf(found)
+      put(told, reading(found, role, role ? (name) => role.set(name, 'label') : found.spec.kind === 'table' && f.data.upload ? (name) => setOption('label', name) : null))
+      if (!models.some((m) => m.name === f.model && m.kinds.includes(found.spec.kind))) pickModel(toStartWith(found.spec.kind, models))
     } catch (error) {
       if (looking !== mine || closed) return
       put(told, el('p', {class: 'said-bad', role: 'alert'}, error.name === 'AbortError' ? 'Broken off: these data were not read. Choose them again, or others.' : error.message))
@@ -101,11 +88,11 @@ export async function panel(query) {
 
   // What each column is used as: a select, where names can be written as a list of the command line.
   function roleOf(found) {
-    if (!['table', 'series'].includes(found.spec.kind) || !f.data?.upload) return null
-    const names = (found.columns ?? []).map((c) => c.name), read_ = found.reading ?? {}
+    if (!['table', 'series'].includes(found.spec.kind) || f.data?.set) return null
+    const names = (found.columns ?? []).map((c) => c.name), read_ = found.reading ?? {}, time = read_.time || found.series?.time
     if (!names.length || names.some((n) => /[,\s]$|^\s|,/.test(n))) return null
     const used = f.options.columns?.split(',')
-    const now = (n) => n === read_.label ? 'label' : n === read_.time ? 'time' : n === read_.group_by ? 'group' : used && !used.includes(n) ? 'out' : 'used'
+    const now = (n) => n === read_.label ? 'label' : n === time ? 'time' : n === read_.group_by ? 'group' : used && !used.includes(n) ? 'out' : 'used'
     const set = (name, role) => {
       const roles = new Map(names.map((n) => [n, n === name ? role : now(n) === role && ['label', 'time', 'group'].includes(role) ? 'used' : now(n)]))
       const of = (role) => names.filter((n) => roles.get(n) === role)
@@ -116,14 +103,15 @@ export async function panel(query) {
       read()
       check()
     }
-    const open_ = Object.entries(ROLES).filter(([r]) => found.spec.kind === 'table' ? r !== 'time' : r !== 'group' || read_.group_by)
-    return (name) => el('select', {'aria-label': `${name} is used as`, onchange: (e) => set(name, e.target.value)}, open_.map(([r, t]) => el('option', {value: r, selected: r === now(name)}, t)))
+    const open = Object.keys(ROLES).filter((r) => found.spec.kind === 'table' ? r !== 'time' : r !== 'group' || read_.group_by)
+    const draw = (name) => el('select', {'aria-label': `${name} is used as`, 'aria-describedby': 'roles', title: ROLES[now(name)][1], onchange: (e) => set(name, e.target.value)}, open.map((r) => el('option', {value: r, selected: r === now(name), title: ROLES[r][1]}, ROLES[r][0])))
+    return Object.assign(draw, {open, set})
   }
 
   async function dropped() {
     const what = take()
     if (!what) return
-    f.options = {}
+    f.options = Object.fromEntries(Object.entries(f.options).filter(([n]) => !READING.includes(n)))
     sending?.abort()
     sending = new AbortController()
     f.data = null
@@ -149,10 +137,12 @@ export async function panel(query) {
 
   function drawModels() {
     const kind = f.found?.spec.kind, fits = models.filter((m) => !kind || m.kinds.includes(kind)), rest = models.filter((m) => !fits.includes(m))
-    const idea = (m) => m.summary.replace(/^[^:]{1,60}: /, '').replace(/\.$/, '').slice(0, 90)
-    put(modelPart, el('h2', {}, el('i', {}, '2'), 'Model', el('span', {class: 'note'}, kind ? `what ${kind} can be used for` : 'data first: they decide')),
-      el('div', {class: 'cards'}, fits.map((m) => el('button', {type: 'button', id: `model-${m.name}`, 'aria-pressed': String(m.name === f.model), onclick: () => pickModel(m.name)}, el('b', {}, m.name), el('span', {}, idea(m))))),
-      rest.length ? el('details', {class: 'note'}, el('summary', {}, `${rest.length} others cannot read ${kind}`), el('ul', {}, rest.map((m) => el('li', {}, `${m.name} reads ${m.kinds.join(', ')}`)))) : null)
+    const first = toStartWith(kind, models)
+    const card = (m) => el('button', {type: 'button', id: `model-${m.name}`, title: m.summary, 'aria-pressed': String(m.name === f.model), onclick: () => pickModel(m.name)},
+      el('b', {}, m.name, m.name === first ? el('span', {class: 'accent'}, 'start with this') : null), el('span', {}, uses(m, kind).join(' · ')), el('span', {class: 'note'}, m.summary))
+    put(modelPart, el('h2', {}, el('i', {}, '2'), 'Model', el('span', {class: 'note'}, kind ? `what ${SAID[kind] ?? kind} can be used for` : 'data first: they decide')),
+      grouped(fits, first).map(([what, list]) => [el('h3', {class: 'want'}, what), el('div', {class: 'wants'}, list.map(card))]),
+      rest.length ? el('details', {class: 'note'}, el('summary', {}, `${rest.length} others cannot read ${SAID[kind] ?? kind}`), el('ul', {}, rest.map((m) => el('li', {}, `${m.name} reads ${m.kinds.join(', ')}`)))) : null)
   }
 
   async function pickModel(name) {
@@ -209,16 +199,19 @@ export async function panel(query) {
   // How long it would take, by a trial; asked for once the form has stood still.
   function tryLater() {
     clearTimeout(trying)
+    const wrong = ahead?.wrong
     ahead = null
+    if (wrong) drawStart()
     if (refused() || closed) return drawAhead()
     trying = setTimeout(async () => {
       const asked = JSON.stringify([f.model, f.data, f.options])
       ahead = {text: 'trying a few steps to tell how long it takes'}
       drawAhead()
-      const answer = await post('/api/estimate', {model: f.model, data: f.data, options: f.options}).catch((error) => ({error: error.message}))
+      const answer = await post('/api/estimate', {model: f.model, data: f.data, options: f.options}).catch((error) => ({error: error.message, refused: error.status === 400}))
       if (closed || asked !== JSON.stringify([f.model, f.data, f.options])) return
-      ahead = answer.error ? {text: `how long it takes is not known: ${answer.error}`} : {text: cost(answer), warn: tight(answer)}
+      ahead = answer.refused ? {text: 'this cannot be started as it is', wrong: answer.error} : answer.error ? {text: `how long it takes is not known: ${answer.error}`} : {text: cost(answer), warn: tight(answer)}
       drawAhead()
+      if (answer.refused) drawStart()
     }, TRIAL_MS)
   }
   const tight = (a) => a.free_bytes && a.memory_bytes > 0.8 * a.free_bytes ? `It needs about ${written(a.memory_bytes, null, null, {form: 'size'})} of memory and this machine has ${written(a.free_bytes, null, null, {form: 'size'})} free: it may be ended for it. A smaller batch-size needs less.` : ''
@@ -230,32 +223,47 @@ export async function panel(query) {
     if (ahead?.warn) foretold.append(` △ ${ahead.warn}`)
   }
 
+  // Folded until it is opened, and then open as long as the tab is; it stays in place while what is in it is drawn anew.
+  const inside = el('div'), changes = el('span', {class: 'soft'})
+  const fold = el('details', {open: sessionStorage.getItem('settings') === 'open', ontoggle: () => sessionStorage.setItem('settings', fold.open ? 'open' : '')},
+    el('summary', {id: 'settings'}, el('h2', {}, el('span', {}, el('i', {}, '3'), ' Settings', changes))), inside)
+
   function showErrors() {
+    const names = new Set([...(f.fields?.settings ?? []).map(flag), 'seed', 'preset']), changed = Object.keys(f.options).filter((n) => names.has(n)).length, wrong = Object.keys(f.errors).filter((n) => names.has(n) && f.errors[n])
+    if (!f.all && wrong.some((n) => !settingsPart.querySelector(`[data-name="${CSS.escape(n)}"]`))) { // an error is never out of sight
+      f.all = true
+      return drawSettings()
+    }
+    if (wrong.length) fold.open = true
+    changes.textContent = changed ? `: the defaults are fine; ${changed} changed` : ': the defaults are fine'
     for (const box of settingsPart.querySelectorAll('.field')) {
-      const error = f.errors[box.dataset.name], input = box.querySelector('input,select'), note = box.querySelector('.note')
-      input?.setAttribute('aria-invalid', String(Boolean(error)))
+      const error = f.errors[box.dataset.name], note = box.querySelector('[data-said]')
+      box.querySelector('input,select')?.setAttribute('aria-invalid', String(Boolean(error)))
       note.classList.toggle('bad', Boolean(error))
-      note.textContent = error ?? (box.contains(document.activeElement) && note.dataset.doc ? note.dataset.doc : note.dataset.said)
+      note.textContent = error || note.dataset.said
       box.querySelector('.changed').hidden = !(box.dataset.name in f.options)
     }
   }
 
-  function field(name, label, standard, said, choices = [], long = '') {
-    const id = `set-${name}`, value = f.options[name] ?? standard
+  function field(name, label, standard, said, choices = [], doc = '') {
+    const id = `set-${name}`, value = f.options[name] ?? standard, about = `${id}-doc ${id}-said`
     const change = (e) => setOption(name, e.target.value.trim(), standard)
-    const input = choices.length ? el('select', {id, 'aria-describedby': `${id}-said`, onchange: change}, choices.map((c) => el('option', {value: c, selected: c === value}, c)))
-      : el('input', {id, value, 'aria-describedby': `${id}-said`, autocomplete: 'off', spellcheck: 'false', oninput: change})
-    return el('div', {class: 'field', 'data-name': name, title: long}, el('label', {for: id}, label, el('span', {class: 'accent changed', hidden: !(name in f.options)}, 'changed')), input, el('p', {class: 'note', id: `${id}-said`, 'data-said': said, 'data-doc': long && `${long.replace(/\.$/, '')}; ${said}`}, said))
+    const input = choices.length ? el('select', {id, 'aria-describedby': about, onchange: change}, choices.map((c) => el('option', {value: c, selected: c === value}, c)))
+      : el('input', {id, value, 'aria-describedby': about, autocomplete: 'off', spellcheck: 'false', oninput: change})
+    return el('div', {class: 'field', 'data-name': name}, el('label', {for: id}, label, el('span', {class: 'accent changed', hidden: !(name in f.options)}, 'changed')),
+      el('p', {class: 'doc', id: `${id}-doc`}, doc), input, el('p', {class: 'note', id: `${id}-said`, 'data-said': said}, said))
   }
 
   function drawSettings() {
     const all = f.fields?.settings ?? [], sorted = [...all].sort((a, b) => rank(a.name) - rank(b.name)), shown = f.all ? all : sorted.slice(0, FIRST)
-    const more = all.length > FIRST ? button(f.all ? 'fewer' : 'all', () => { f.all = !f.all; keep(); drawSettings() }, {class: 'link', id: 'all-settings'}) : null
-    put(settingsPart, el('h2', {}, el('i', {}, '3'), 'Settings', el('span', {class: 'note'}, `${shown.length} of ${all.length} shown `, more)),
-      f.fields?.presets.length ? el('p', {class: 'field', 'data-name': 'preset'}, el('label', {for: 'set-preset'}, 'Preset', el('span', {class: 'accent changed', hidden: !f.options.preset}, 'changed')),
+    const more = all.length > FIRST ? button(f.all ? 'fewer' : `all ${all.length}`, () => { f.all = !f.all; keep(); drawSettings() }, {class: 'link', id: 'all-settings'}) : null
+    const type = (s) => s.choices.length || /^[A-Z](?!nnotated)/.test(s.type) ? '' : `${range(s.type)}, `
+    if (!fold.isConnected) put(settingsPart, fold)
+    put(inside, f.fields?.presets.length ? el('p', {class: 'field', 'data-name': 'preset'}, el('label', {for: 'set-preset'}, 'Preset', el('span', {class: 'accent changed', hidden: !f.options.preset}, 'changed')),
         el('select', {id: 'set-preset', onchange: (e) => setOption('preset', e.target.value)}, el('option', {value: ''}, 'none'), f.fields.presets.map((p) => el('option', {value: p, selected: f.options.preset === p}, p))), el('span', {class: 'note', 'data-said': 'settings, budget and reading under one name'}, 'settings, budget and reading under one name')) : null,
-      el('div', {class: 'fields'}, shown.map((s) => field(flag(s), s.name.replaceAll('_', ' '), text(s.default), s.choices.length ? `default ${text(s.default)}` : `${range(s.type)}, default ${text(s.default)}`, s.type === 'bool' ? ['on', 'off'] : s.choices, s.doc)),
-        field('seed', 'seed', '0', 'same seed, same result')))
+      el('div', {class: 'fields'}, shown.map((s) => field(flag(s), s.name.replaceAll('_', ' '), text(s.default), `${type(s)}default ${text(s.default)}`, s.type === 'bool' ? ['on', 'off'] : s.choices, s.doc)),
+        field('seed', 'seed', '0', 'whole number ≥ 0, default 0', [], 'Where chance starts: same seed, same result.')),
+      more ? el('p', {class: 'note'}, `${shown.length} of ${all.length} shown `, more) : null)
     showErrors()
   }
 
@@ -268,7 +276,8 @@ export async function panel(query) {
 
   const wrong = () => Object.entries(f.errors).filter(([, v]) => v)
   const refused = () => !f.data ? 'Data first.' : f.state === 'reading' ? 'The data are being read.' : !f.found ? 'These data cannot be read as they are.' : !f.model ? 'No model reads these data.'
-    : wrong().length ? `${wrong().length === 1 ? 'One setting needs' : `${wrong().length} settings need`} a change before this can start: ${wrong().map(([n, v]) => n || v).join(', ')}.` : ''
+    : wrong().length ? `${wrong().length === 1 ? 'One setting needs' : `${wrong().length} settings need`} a change before this can start: ${wrong().map(([n, v]) => n || v).join(', ')}.`
+      : ahead?.wrong ? `${ahead.wrong.replace(/[.;]?$/, '.')}${onPage(ahead.wrong, roleOf(f.found))}` : ''
 
   function drawStart() {
     if (startPart.contains(document.activeElement) && document.activeElement.matches('textarea')) return
@@ -279,7 +288,7 @@ export async function panel(query) {
     const why = refused()
     put(startPart, el('div', {class: 'command'}, line, button('copy', () => navigator.clipboard?.writeText(command()), {class: 'link'})),
       el('p', {class: 'acts'}, amount, unit, foretold, el('span', {style: {marginLeft: 'auto'}}, button('Start', start, {class: 'main', id: 'start', disabled: Boolean(why) || f.state === 'starting'}))),
-      why && f.data ? el('p', {class: wrong().length ? 'said-bad' : 'note', role: 'status'}, why) : null)
+      why && f.data ? el('p', {class: wrong().length || ahead?.wrong ? 'said-bad' : 'note', role: 'status', id: 'refused'}, why) : null)
   }
 
   const paste = (line) => pasted = taken(line).finally(() => { pasted = null })
@@ -345,7 +354,7 @@ export async function panel(query) {
     drawData()
     drawModels()
     drawStart()
-    get('/api/sets').then((list) => { f.sets = list; if (!closed) drawData() }, () => {})
+    get('/api/sets').then((list) => put(known, list.map((s) => el('option', {value: s.name}, s.summary))), () => {})
     if (waits()) dropped()
     else if (f.data) read()
     if (f.model) pickModel(f.model)
@@ -353,10 +362,11 @@ export async function panel(query) {
 
   async function clone(id) {
     const run = await get(`/api/runs/${id}`)
+    if (!run.settings) return restart(run.command)
     const read_ = run.reading?.reading ?? {}, plain = {kind: 'auto', scale: 'auto', size: null, channels: null, label: '', time: '', columns: [], observed: [], group_by: '', train_until: '', split: null, strict: false, tokenizer: '', window: 0, period: 0}
     f.options = Object.fromEntries(run.settings.filter((s) => s.differs).map((s) => [flag(s), text(s.value)]))
     const changed = Object.entries(read_).filter(([n, v]) => n in plain && JSON.stringify(v) !== JSON.stringify(plain[n]))
-    if (!run.reading?.named) for (const [n, v] of changed) f.options[n.replaceAll('_', '-')] = n === 'size' ? v.join('x') : text(v)
+    if (!run.reading?.set) for (const [n, v] of changed) f.options[n.replaceAll('_', '-')] = n === 'size' ? v.join('x') : text(v)
     else { // what a named set says of itself is no choice of the run's
       const said = await post('/api/command', {command: run.command}).catch(() => null)
       if (said?.ok) Object.assign(f.options, Object.fromEntries(Object.entries(said.options).filter(([n]) => READING.includes(n))))
@@ -365,14 +375,22 @@ export async function panel(query) {
     else if (run.budget.steps) f.options.steps = String(run.budget.steps)
     if (run.runtime.seed) f.options.seed = String(run.runtime.seed)
     f.model = run.model
-    f.data = run.reading?.named ? {set: run.reading.name} : {run: id}
+    f.data = {run: id}
     f.name = run.reading?.name ?? ''
     f.clone = true
     keep()
   }
 
+  // What a start that came to nothing was asked with: there is only its command.
+  async function restart(line) {
+    const said = await post('/api/command', {command: line})
+    if (!said.ok) throw new Error(Object.values(said.errors)[0])
+    Object.assign(f, {options: said.options, model: said.model, data: said.data.upload ? {upload: said.data.upload} : said.data.set ? {set: said.data.set} : null, name: said.data.name ?? said.data.set ?? ''})
+    if (said.note) toast(said.note)
+    keep()
+  }
+
   begin().catch((error) => put(told, el('p', {class: 'said-bad', role: 'alert'}, error.message)))
   node.addEventListener('keydown', (e) => { if (e.key === 'Enter' && (e.ctrlKey || e.metaKey)) startPart.querySelector('#start:not(:disabled)')?.click() })
-  node.addEventListener('focusin', showErrors)
   return {node, dropped, close: () => { closed = true; clearTimeout(trying); sending?.abort(); looking?.abort() }}
 }

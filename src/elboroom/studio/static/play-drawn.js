@@ -2,7 +2,7 @@
 
 import {svg} from './dom.js'
 
-const KINDS = {uint8: Uint8Array, uint16: Uint16Array, uint32: Uint32Array, float32: Float32Array, float64: Float64Array}
+const KINDS = {uint8: Uint8Array, uint16: Uint16Array, int32: Int32Array, uint32: Uint32Array, float32: Float32Array, float64: Float64Array}
 const TAGS = new Set(['svg', 'g', 'path', 'rect', 'circle', 'text', 'title'])
 
 // {dtype, shape, bytes} as one typed array, row after row.

@@ -4,7 +4,7 @@
 import {el, put, named, button, say} from './dom.js'
 import {get, post} from './api.js'
 import {written, took, count} from './numbers.js'
-import {chosen, take, send} from './drop.js'
+import {take, pickers, send} from './drop.js'
 
 const FORMS = {'.csv': 'CSV, for spreadsheets', '.tsv': 'TSV', '.parquet': 'Parquet', '.npz': 'npz, for numpy', '.png': 'PNG, a sheet of pictures'}
 
@@ -12,7 +12,8 @@ export async function open(body, {id, query, run, about, remember}) {
   const uses = about.uses, view = {use: uses.find((u) => u.verb === query.get('use')) ?? uses[0], data: null, ending: '', count: 0}
   let working = null, closed = false, ticking = 0
   const bar = el('div', {class: 'controls'}), source = el('div', {class: 'zone'}), told = el('div', {role: 'status'}), out = el('div', {class: 'part'})
-  const field = el('input', {type: 'file', hidden: true, id: 'used-file', onchange: () => { chosen(field.files); bring() }})
+  const picks = pickers(() => bring()), [[field]] = picks
+  field.id = 'used-file'
   put(body, bar, source, told, out)
 
   const bad = (message) => put(told, el('p', {class: 'said-bad', role: 'alert'}, `× ${message}`))
@@ -28,7 +29,7 @@ export async function open(body, {id, query, run, about, remember}) {
       button(use.name, start, {class: 'main', id: 'apply', disabled: Boolean(working) || (use.reads && !view.data)}))
     const what = el('p', {class: 'note'}, `${use.name}: ${use.what}.`)
     if (!use.reads) return put(source, what)
-    put(source, what, el('span', {}, view.data ? ['Read here: ', named(view.name)] : 'Drop a file or a folder anywhere on this page, of the same kind as the run learnt from.'), field, button('Choose a file', () => field.click()), view.data?.run ? null : button('The run’s own data', () => { const {data, name} = own(); Object.assign(view, {data, name}); draw() }, {id: 'own-data'}))
+    put(source, what, el('span', {}, view.data ? ['Read here: ', named(view.name)] : 'Drop a file or a folder anywhere on this page, of the same kind as the run learnt from.'), picks, view.data?.run ? null : button('The run’s own data', () => { const {data, name} = own(); Object.assign(view, {data, name}); draw() }, {id: 'own-data'}))
   }
 
   async function bring() {

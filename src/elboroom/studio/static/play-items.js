@@ -4,7 +4,7 @@ import {el, svg, put, named} from './dom.js'
 import {written} from './numbers.js'
 import {unpacked} from './play-drawn.js'
 
-const CELLS = 12
+const CELLS = 40
 
 // Pictures (n, height, width[, 3]), or one without n, as a sheet of whole multiples of their pixels.
 export function sheet(packed, {columns = 1, factor = 0, most = 148, label = ''} = {}) {
@@ -20,6 +20,9 @@ export function sheet(packed, {columns = 1, factor = 0, most = 148, label = ''} 
   canvas.style.width = `${canvas.width * times}px`
   return canvas
 }
+
+// Lines over a sheet, between its pictures of w by h pixels of the screen.
+export const lined = (canvas, w, h) => el('div', {class: 'lined'}, canvas, el('div', {style: {backgroundSize: `${w}px ${h}px`}}))
 
 export function share({share: s, n, part}) {
   const of = `${written(n, null, null, {form: 'count'})} held-out items (${part})`, more = s >= 0.5, much = more ? s : 1 - s

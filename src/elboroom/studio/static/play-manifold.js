@@ -51,6 +51,7 @@ export async function open(body, {id, query, run, ask, remember}) {
       el('section', {class: 'part'}, title(pictures ? 'Nearest real images' : 'Nearest items'), nearest, doubt, title('The same without the studio'), command)),
     el('section', {class: 'part way'}, strip))
 
+  const place = (run().place ?? run().name).replace(/^'|'$/g, '').replaceAll(`'"'"'`, "'") // a command has it in quotes
   const name = (d) => `z${[...String(d + 1)].map((c) => '₀₁₂₃₄₅₆₇₈₉'[c]).join('')}`
   const size = (d) => about.by === 'none' ? '' : about.by === 'rate_nats' ? `${written(Number(about.sizes[d].toPrecision(2)))} nats` : `spread ${written(Number(about.sizes[d].toPrecision(2)))}`
   const reach = (d) => about.normal ? 4 : about.by === 'spread' ? 4 * about.sizes[d] || 1 : 1.5 * Math.max(...(grid?.shares.map((s) => Math.max(Math.abs(s[0]), Math.abs(s.at(-1)))) ?? [4]))
@@ -181,7 +182,7 @@ export async function open(body, {id, query, run, ask, remember}) {
     const far = exact.nearer !== null && exact.nearer > 0.999, inside = exact.nearer === null ? '' : `${exact.nearer > 0.9999 ? 'More than ' : ''}${written(Math.min(0.9999, exact.nearer), null, null, {form: 'share', decimals: exact.nearer > 0.99 ? 2 : 0})} of ${exact.of} ${about.normal ? 'lies nearer to 0' : 'lie nearer to their middle'} than this code. `
     put(said, outside(exact.z), far ? el('span', {class: 'warn'}, `△ Outside ${exact.of}’s 99.9 %: ${about.normal ? 'training has shown the decoder nothing here' : 'no item is coded here'}. `) : null, inside, `Decoded in ${took(exact.took_s)}`, pictures ? `, ${high} × ${wide} pixels drawn ${factor} × ${factor}` : '', drawn() ? `; draw of seed ${view.seed}` : '', '. ', drawn() ? button('Draw it again', () => { view.seed += 1; remember({seed: String(view.seed)}); decode() }, {class: 'link'}) : null)
     if (pictures) put(doubt, title('Doubt'), el('div', {class: 'doubt'}, tinted(exact.sd, 112), el('p', {class: 'note'}, 'Standard deviation of each pixel; white is 1.', el('span', {class: 'key-of'}, '0', el('i'), written(Number(exact.most.toPrecision(2)))))))
-    put(command, el('div', {class: 'command'}, el('code', {}, `run = elboroom.load("runs/${run().name}")`, el('br'), `run.decode([[${exact.z.map((v) => Number(v.toFixed(3))).join(', ')}]])`)))
+    put(command, el('div', {class: 'command'}, el('code', {}, `run = elboroom.load(${JSON.stringify(place)})`, el('br'), `run.decode([[${exact.z.map((v) => Number(v.toFixed(3))).join(', ')}]])`)))
   }
   // The mark stays in the frame; where the place is not, this says so.
   function outside(z) {

@@ -5,7 +5,24 @@ import {el, svg, put, named, say} from './dom.js'
 import {written} from './numbers.js'
 import {grown} from './play-drawn.js'
 
+const BADGE = 22, LINES = 20
+
 export const short = (v, digits = 3) => written(Number(v.toPrecision(digits)))
+
+// Ascending places at least `gap` from each other, as near to where they were as that lets them be, within low and high.
+export function apart(places, gap, low, high) {
+  const blocks = []
+  for (const [i, place] of places.entries()) {
+    let last = {sum: place - i * gap, n: 1}
+    while (blocks.length && blocks.at(-1).sum / blocks.at(-1).n > last.sum / last.n) {
+      const before = blocks.pop()
+      last = {sum: before.sum + last.sum, n: before.n + last.n}
+    }
+    blocks.push(last)
+  }
+  const room = high - gap * (places.length - 1)
+  return blocks.flatMap(({sum, n}) => new Array(n).fill(sum / n)).map((base, i) => Math.max(low, Math.min(room, base)) + i * gap)
+}
 
 // Events and the threshold lie over them in groups of their own, which are drawn alone.
 export class Panels {
@@ -43,7 +60,7 @@ export class Panels {
     return low
   }
 
-  // m: one, start, stop, every, frame, panels, low, high, expected, below, above, names, half; events, place, threshold
+  // m: one, start, stop, every, frame, panels, low, high, expected, below, above, names, half, warmUp; events, place, threshold
   set(m) {
     this.m = m
     this.cuts = new Set(m.one.segments.map(([s]) => Math.ceil((s - m.start) / m.every)))
@@ -56,8 +73,12 @@ export class Panels {
       }
       draw(this.line(of('low'), of('high'), Y), {stroke: 'var(--ink)', 'stroke-width': 1.1, 'stroke-linejoin': 'round'})
     }
-    for (const [s] of m.one.segments) if (s > m.start && s < m.stop) draw(`M${this.X(s, -1)} 0V${bottom}`, {stroke: 'var(--edge)', 'stroke-dasharray': '3 3'})
-    box.prepend(this.behind)
+    const gaps = m.one.segments.map(([s]) => s).filter((s) => s > m.start && s < m.stop)
+    this.grey = this.unjudged()
+    const shade = [...box.querySelectorAll('rect.learnt, rect.calibration, rect.judged')].at(-1), top = this.top = Number(shade?.getAttribute('y') ?? 0)
+    if (gaps.length <= LINES) for (const s of gaps) draw(`M${this.X(s, -1)} ${top}V${bottom}`, {stroke: 'var(--edge)', 'stroke-dasharray': '3 3'})
+    const under = [svg('path', {d: this.grey.map(([a, b]) => `M${a.toFixed(1)} ${top}H${b.toFixed(1)}V${bottom}H${a.toFixed(1)}Z`).join(''), style: {fill: 'var(--ink)'}, opacity: 0.08}), this.behind]
+    shade ? shade.after(...under) : box.prepend(...under)
     box.append(this.over, this.hair, this.chosen)
     for (const [name, v] of [['y1', 0], ['y2', bottom]]) this.hair.setAttribute(name, v)
     this.chosen.setAttribute('height', bottom)
@@ -66,20 +87,35 @@ export class Panels {
     this.move()
   }
 
+  // From where rows end to the first that is judged again, in pixels; those that touch are one.
+  unjudged() {
+    const {one, start, stop, warmUp} = this.m, bands = []
+    for (const [i, [s, e]] of one.segments.entries()) {
+      const last = i ? one.segments[i - 1][1] : s, to = Math.min(s + warmUp, e)
+      if (to <= start || last >= stop) continue
+      const [a, b] = [i ? this.X(last - 1, 1) : this.X(s, -1), this.X(to - 1, 1)]
+      if (bands.length && a - bands.at(-1)[1] < 0.5) bands.at(-1)[1] = b
+      else if (b > a) bands.push([a, b])
+    }
+    return bands
+  }
+
   // What a moved threshold changes.
   move(values = {}) {
     if (!this.m) return
-    const m = Object.assign(this.m, values), score = m.panels.at(-1), bottom = score.y[2], edge = score.x[3], y = this.Y(score, m.threshold), taken = []
+    const m = Object.assign(this.m, values), score = m.panels.at(-1), bottom = score.y[2], edge = score.x[3], y = this.Y(score, m.threshold), left = score.x[2]
     const seen = m.events.map((e, i) => [e, i]).filter(([e]) => e.stop > m.start && e.start < m.stop), middle = (e) => (this.X(e.start, -1) + this.X(e.stop - 1, 1)) / 2
     this.behind.replaceChildren(...seen.map(([e, i]) => {
       const [a, b] = [this.X(Math.max(e.start, m.start), -1), this.X(Math.min(e.stop, m.stop) - 1, 1)]
-      return svg('rect', {x: a, width: Math.max(2, b - a), y: 0, height: bottom, fill: e.none ? 'var(--base)' : 'var(--bad)', opacity: i === m.place ? 0.28 : 0.16})
+      return svg('rect', {x: a, width: Math.max(2, b - a), y: this.top, height: bottom - this.top, fill: e.none ? 'var(--base)' : 'var(--bad)', opacity: i === m.place ? 0.28 : 0.16})
     }))
     const parted = m.one.first > m.start ? m.one.first < m.stop ? this.X(m.one.first, -1) : edge : score.x[2]
+    // Numbers of the open event and the highest ones, as many as there is room for, beside each other.
+    const numbered = [...seen].sort((p, q) => (q[1] === m.place) - (p[1] === m.place) || q[0].score - p[0].score).slice(0, Math.max(1, Math.floor((edge - left) / BADGE / 2))).sort((p, q) => middle(p[0]) - middle(q[0])), spots = apart(numbered.map(([e]) => middle(e)), BADGE, left, edge)
     const line = (x1, x2, more) => svg('line', {x1, x2, y1: y, y2: y, stroke: 'var(--bad)', 'stroke-width': 1.2, ...more})
     this.over.replaceChildren(line(score.x[2], parted, {'stroke-dasharray': '1 3'}), line(parted, edge), svg('text', {x: edge, y: y < score.y[3] + 14 ? y + 13 : y - 4, 'text-anchor': 'end', class: 'threshold halo'}, `threshold ${short(m.threshold, 4)}`),
-      ...[...seen].sort((p, q) => (q[1] === m.place) - (p[1] === m.place) || q[0].score - p[0].score).filter(([e]) => taken.every((x) => Math.abs(x - middle(e)) > 21) && taken.push(middle(e))).map(([e, i]) => svg('g', {class: e.none ? 'badge none' : 'badge', onclick: () => this.pick(i)},
-        svg('circle', {cx: middle(e), cy: -14, r: 10}), svg('text', {x: middle(e), y: -10, 'text-anchor': 'middle'}, e.number), svg('title', {}, `event ${e.number}${e.none ? ', marked as none' : ''}`))))
+      ...numbered.map(([e, i], k) => svg('g', {class: e.none ? 'badge none' : 'badge', onclick: () => this.pick(i)}, Math.abs(spots[k] - middle(e)) > 2 ? svg('path', {d: `M${spots[k]} -4L${middle(e)} 2`, style: {stroke: 'var(--bad)'}}) : null,
+        svg('circle', {cx: spots[k], cy: -14, r: 10}), svg('text', {x: spots[k], y: -10, 'text-anchor': 'middle'}, e.number), svg('title', {}, `event ${e.number}${e.none ? ', marked as none' : ''}`))))
   }
 
   // The middle of a column; of one in which rows are missing, that of its rows before them.

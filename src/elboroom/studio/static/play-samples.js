@@ -3,7 +3,7 @@
 import {el, svg, put, named, button, kbd} from './dom.js'
 import {written, took} from './numbers.js'
 import {unpacked} from './play-drawn.js'
-import {sheet} from './play-items.js'
+import {sheet, lined} from './play-items.js'
 
 const N = 64, POINTS = 256, MOST = 3, FACTORS = [1, 2, 4, 8]
 const MARKS = [['precision', 'Precision', 'samples that look real'], ['density', 'Density', 'as usual as real ones at 1'], ['recall', 'Recall', 'real data it can make'], ['coverage', 'Coverage', 'real data with a sample near']]
@@ -54,7 +54,7 @@ export async function open(body, {id, query, run, ask, remember}) {
   function show() {
     put(scale, pictures ? FACTORS.map((f) => button(`${f}×`, () => { view.factor = f; keep(); show() }, {'aria-pressed': String(f === view.factor), id: `times-${f}`})) : null)
     const usual = pictures ? Math.max(1, Math.min(8, Math.floor(Math.min(body.clientWidth - 8, 640) / (8 * about.shape[2])))) : 0, factor = view.factor || usual
-    put(out, pictures ? el('div', {class: 'scroll'}, sheet(found.x, {columns: 8, factor, label: `${N} new draws`})) : points())
+    put(out, pictures ? el('div', {class: 'scroll'}, lined(sheet(found.x, {columns: 8, factor, label: `${N} new draws`}), about.shape[2] * factor, about.shape[1] * factor)) : points())
     put(said, `${pictures ? `${N} ${!about.draws && view.mean ? 'decoded means of draws of z' : 'draws'}, seed ${view.seed}, none chosen; each pixel ${factor}×` : `${POINTS} rows, seed ${view.seed}, none chosen`}; drawn in ${took(found.took_s)}. The same z at every ${about.draws ? 'truncation and class' : 'temperature'}.`)
   }
   function points() {
@@ -78,7 +78,7 @@ export async function open(body, {id, query, run, ask, remember}) {
       el('caption', {}, `Measured at ${far(near) >= MOST ? 'the whole prior' : `|z| up to ${written(far(near))}`}, the measured truncation nearest to the slider; ticks: the others, 0 to ${written(Number(top.toFixed(1)))}. 95 % intervals.`)))
   }
   function drawCommand() {
-    const words = ['elboroom sample', `runs/${run().name}`, `-n ${pictures ? N : POINTS}`, `--seed ${view.seed}`, about.draws ? '' : view.mean ? '--mean' : '', view.temperature === 1 ? '' : `--temperature ${view.temperature}`, cut() === null ? '' : `--truncation ${cut()}`, view.label < 0 ? '' : `--label ${about.classes[view.label] ?? view.label}`, pictures ? '--out sheet.png' : '--out rows.csv']
+    const words = ['elboroom sample', run().place ?? run().name, `-n ${pictures ? N : POINTS}`, `--seed ${view.seed}`, about.draws ? '' : view.mean ? '--mean' : '', view.temperature === 1 ? '' : `--temperature ${view.temperature}`, cut() === null ? '' : `--truncation ${cut()}`, view.label < 0 ? '' : `--label ${about.classes[view.label] ?? view.label}`, pictures ? '--out sheet.png' : '--out rows.csv']
     put(command, el('div', {class: 'command'}, el('code', {}, words.filter(Boolean).join(' '))))
   }
   drawBar()

@@ -4,7 +4,7 @@
 import {el, put, named, button, kbd, say} from './dom.js'
 import {get, post} from './api.js'
 import {written, took, count} from './numbers.js'
-import {chosen, take, send} from './drop.js'
+import {take, pickers, send} from './drop.js'
 import {unpacked, grown} from './play-drawn.js'
 import {Panels, short} from './play-panels.js'
 
@@ -59,11 +59,11 @@ export function table(lines) {
 }
 
 export async function open(body, {id, query, run, ask, stream, remember}) {
-  const view = {upload: query.get('upload') ?? '', name: '', alarms: Number(query.get('alarms')), which: Number(query.get('series') ?? 0), peak: query.has('event') ? Number(query.get('event')) : null, zoom: (query.get('rows') ?? '').split('-').map(Number)}
+  const view = {upload: query.get('upload') ?? '', whole: query.has('whole') && !query.get('upload'), name: '', alarms: Number(query.get('alarms')), which: Number(query.get('series') ?? 0), peak: query.has('event') ? Number(query.get('event')) : null, zoom: (query.get('rows') ?? '').split('-').map(Number)}
   if (view.zoom.length !== 2 || !view.zoom.every(Number.isInteger) || view.zoom[1] <= view.zoom[0]) view.zoom = null
-  let found = null, at = 0, events = [], marks = [], working = null, closed = false, later = 0, span = null
-  const source = el('div', {class: 'zone'}), told = el('div', {role: 'status'}), title = el('h2'), rate = el('div', {class: 'controls'}), list = el('div', {class: 'part'}), whole = el('div', {class: 'part'}), close = el('div', {class: 'part'}), read = el('details', {class: 'part', hidden: true}), foot = el('div', {class: 'part'})
-  const shown = el('div', {class: 'play-series', hidden: true}, title, rate, list, whole, close, foot), main = new Panels({zoom, pan, pick: (i) => pick(here()[i])})
+  let found = null, at = 0, begun = 0, events = [], marks = [], working = null, closed = false, later = 0, span = null
+  const source = el('div', {class: 'zone'}), told = el('div', {role: 'status'}), title = el('h2'), about = el('div'), rate = el('div', {class: 'controls'}), list = el('div', {class: 'part'}), whole = el('div', {class: 'part'}), close = el('div', {class: 'part'}), read = el('details', {class: 'part', hidden: true}), foot = el('div', {class: 'part'})
+  const shown = el('div', {class: 'play-series', hidden: true}, title, about, rate, list, whole, close, foot), main = new Panels({zoom, pan, pick: (i) => pick(here()[i])})
   const one = () => found.series[view.which], threshold = () => found.thresholds[at].threshold, here = () => events.filter((e) => e.which === view.which)
   const holds = (e) => e.which === view.which && e.start <= view.peak && view.peak < e.stop, current = () => events.find(holds), place = () => here().findIndex(holds), ends = () => view.zoom ?? [0, one().rows]
   const lasted = (n) => found.step_ms ? took(n * found.step_ms / 1000) : rows(n), stamp = (s, row) => new Date(s.times[row]).toISOString(), said = (s) => (row) => s.times ? stamp(s, row).slice(0, found.digits).replace('T', ' ') : `row ${row.toLocaleString('en')}`
@@ -79,20 +79,22 @@ export async function open(body, {id, query, run, ask, stream, remember}) {
     try {
       const sent = await send(what, (done, all) => put(told, el('p', {class: 'note'}, `sending ${percent(done / (all || 1))}`)), working.signal)
       view.name = sent.name
-      start(sent.id)
+      start({upload: sent.id})
     } catch (error) { if (error.name !== 'AbortError') put(told, bad(error.message)) }
   }
 
-  function start(upload) {
-    Object.assign(view, {upload, zoom: null, peak: null, which: 0})
-    remember({upload, rows: '', event: '', series: ''})
+  function start({upload = '', whole = false}) {
+    Object.assign(view, {upload, whole, alarms: 0, zoom: null, peak: null, which: 0})
+    remember({upload, whole: whole ? '1' : '', alarms: '', rows: '', event: '', series: ''})
     load()
   }
 
   async function load() {
     working?.abort()
-    const called = el('span', {}, view.name ? named(view.name) : 'the file that was dropped'), mine = working = new AbortController(), field = el('input', {type: 'file', hidden: true, id: 'series-file', onchange: () => { chosen(field.files); bring() }})
-    put(source, el('span', {}, view.upload ? ['Judged here: ', called] : 'Judged here: the run’s own data. Drop a CSV anywhere on this page to judge that.'), field, button('Choose a file', () => field.click()), view.upload ? button('The run’s own data', () => start('')) : null)
+    const called = el('span', {}, view.name ? named(view.name) : 'the file that was dropped'), mine = working = new AbortController(), [[field, choose]] = pickers(bring)
+    field.id = 'series-file'
+    put(source, el('span', {}, view.upload ? ['Judged here: ', called] : `Judged here: the run’s own data, ${view.whole ? 'the whole file' : 'what came after the rows it learnt from'}. Drop a CSV anywhere on this page to judge that.`), field, choose,
+      view.upload || view.whole ? button(view.upload ? 'The run’s own data' : 'Only rows after training', () => start({}), {id: 'own'}) : null, view.whole ? null : button(view.upload ? 'The run’s own, training rows too' : 'Judge the whole file, training rows too', () => start({whole: true}), {id: 'judge-whole'}))
     shown.hidden = read.hidden = true
     const doing = el('span', {}, 'asking the run'), began = performance.now()
     put(told, el('p', {class: 'note', style: {margin: '8px 0'}}, doing, ' ', button('Stop', () => { mine.abort(); put(told, el('p', {class: 'note'}, 'Stopped; nothing was judged.')) }, {class: 'link', id: 'stop-judging'})))
@@ -112,7 +114,7 @@ export async function open(body, {id, query, run, ask, stream, remember}) {
       heard = time
       doing.textContent = `${text}${part.of ? `: ${part.rows.toLocaleString('en')} of ${rows(part.of)}` : ''}${pace ? `, ${rows(Number(pace.toPrecision(2)))} a second${part.rows < part.of ? `, about ${took((part.of - part.rows) / pace)} left` : ''}` : ''}${gone > 1 ? `, ${took(gone)} gone` : ''}`
     }
-    try { await stream('series/judge', view.upload ? {upload: view.upload} : {}, onpart, mine.signal) } catch (error) {
+    try { await stream('series/judge', view.upload ? {upload: view.upload} : view.whole ? {whole: true} : {}, onpart, mine.signal) } catch (error) {
       if (error.name !== 'AbortError' && !closed && mine === working) put(told, bad(error.message))
     }
   }
@@ -129,8 +131,9 @@ export async function open(body, {id, query, run, ask, stream, remember}) {
     for (const s of found.series) Object.assign(s, {score: unpacked(s.score), shares: unpacked(s.shares), times: s.times && unpacked(s.times)})
     found.digits = !found.step_ms || found.step_ms % 60000 ? 19 : found.series.some((s) => s.times?.some((t) => t % 86400000)) ? 16 : 10
     view.which = Math.min(view.which, found.series.length - 1)
+    begun = usual()
     at = found.thresholds.findIndex((t) => Math.round(t.rows) === view.alarms)
-    if (at < 0) at = found.usual
+    if (at < 0) at = begun
     put(told)
     shown.hidden = false
     put(whole, el('h2'), spanOf(), main.node, el('p', {class: 'note'}))
@@ -145,6 +148,15 @@ export async function open(body, {id, query, run, ask, stream, remember}) {
     say(`${count(events.length, 'event')} in ${found.name}`)
   }
 
+  // Where the usual rate shows nothing, the strictest that shows an event.
+  function usual() {
+    for (at = found.usual; at >= 0; at--) {
+      find()
+      if (events.length) return at
+    }
+    return found.usual
+  }
+
   function drawRead(data, before) {
     const odd = data.reading.filter((c) => c.strange).length, range = ([a, b]) => `${short(a, 4)} to ${short(b, 4)}`
     put(read, el('summary', {}, `Read: ${rows(data.rows)}, ${count(data.channels.length, 'channel')}, one every ${data.step_words}`, odd ? el('span', {class: 'warn'}, ` △ ${count(odd, 'channel')} mostly outside what was learnt`) : null), data.problems.slice(0, 8).map((p) => el('p', {class: 'note'}, named(p, 400))),
@@ -157,14 +169,15 @@ export async function open(body, {id, query, run, ask, stream, remember}) {
   // ---- threshold and events ---------------------------------------------------------------------------------------------
 
   function drawRate() {
-    const slide = el('input', {type: 'range', min: 0, max: found.thresholds.length - 1, value: at, id: 'alarms', class: 'long', oninput: () => { at = Number(slide.value); tell(); moved() }}), out = el('b'), note = el('p', {class: 'note'})
+    const slide = el('input', {type: 'range', min: 0, max: found.thresholds.length - 1, value: at, id: 'alarms', class: 'long', oninput: () => { at = Number(slide.value); tell(); moved() }}), out = el('b'), note = el('p', {class: 'note'}), how = el('details', {}, el('summary', {class: 'note'}, 'How it was set'), el('p', {class: 'note'}))
     const tell = () => {
       const t = found.thresholds[at]
       out.textContent = `one in ${lasted(t.rows)}`
-      note.textContent = `The threshold is then ${short(t.threshold, 4)}: ${t.how}.`
+      note.textContent = `The threshold is then ${short(t.threshold, 4)}.`
+      how.lastChild.textContent = `${t.how[0].toUpperCase()}${t.how.slice(1)}.`
       slide.setAttribute('aria-valuetext', out.textContent)
     }
-    put(rate, el('label', {for: 'alarms'}, 'False alarms: more'), slide, 'fewer', out, found.series.length > 1 ? el('label', {}, 'Series', el('select', {id: 'which', onchange: (e) => show(Number(e.target.value))}, found.series.map((s, i) => el('option', {value: i, selected: i === view.which}, s.name || `series ${i + 1}`)))) : null, note)
+    put(rate, el('label', {for: 'alarms'}, 'False alarms: more'), slide, 'fewer', out, found.series.length > 1 ? el('label', {}, 'Series', el('select', {id: 'which', onchange: (e) => show(Number(e.target.value))}, found.series.map((s, i) => el('option', {value: i, selected: i === view.which}, s.name || `series ${i + 1}`)))) : null, note, how)
     tell()
   }
 
@@ -172,7 +185,8 @@ export async function open(body, {id, query, run, ask, stream, remember}) {
     redrawn()
     clearTimeout(later)
     later = setTimeout(() => {
-      remember({alarms: at === found.usual ? '' : String(Math.round(found.thresholds[at].rows))})
+      view.alarms = at === begun ? 0 : Math.round(found.thresholds[at].rows)
+      remember({alarms: view.alarms ? String(view.alarms) : ''})
       loadClose()
     }, 120)
   }
@@ -188,7 +202,16 @@ export async function open(body, {id, query, run, ask, stream, remember}) {
     events.forEach((e, i) => Object.assign(e, {number: i + 1, none: marks.some((m) => m.fingerprint === found.fingerprint && m.series === found.series[e.which].name && m.start < e.stop && m.stop > e.start)}))
   }
 
+  // What has to be known beside the number of events.
+  function drawAbout() {
+    const usual = found.thresholds[found.usual], [unjudged, of] = [0, 1].map((i) => found.series.reduce((sum, s) => sum + s.unjudged[i], 0)), many = (n) => n.toLocaleString('en'), parts = found.series.flatMap((s) => ['train', 'valid'].map((part) => s.stretches[part] ?? [0, 0])), learnt = parts.reduce((sum, [a, b]) => sum + b - a, 0)
+    put(about, at === begun && begun !== found.usual ? el('p', {}, `${usual.few ? 'Too few rows to tell so rare alarms apart' : `Nothing passes the usual threshold, that of one false alarm in ${lasted(usual.rows)}`}; the strongest are shown.`) : null,
+      found.whole ? el('p', {class: 'said-warn'}, `△ The run learnt from ${many(learnt)} of these rows, or its threshold was set on them: such rows look more usual than new ones.`) : null,
+      unjudged ? el('p', {class: 'note', id: 'unjudged'}, `${many(unjudged)} of ${many(of)} measurements were not judged: too soon after ${found.series.some((s) => s.segments.length > 1) ? 'a gap' : 'the start'}.`) : null)
+  }
+
   function drawEvents() {
+    drawAbout()
     const none = events.filter((e) => e.none).length, most = events.length > ROWS ? new Set([...events].sort((a, b) => b.score - a.score).slice(0, ROWS)) : null, C = found.channels.length
     put(title, `${count(events.length, 'event')} in `, named(found.name), none ? el('span', {class: 'note'}, ` ${none} marked as none`) : null)
     const row = (e) => {
@@ -288,19 +311,33 @@ export async function open(body, {id, query, run, ask, stream, remember}) {
   function drawFoot() {
     const quoted = (text) => /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`, place = run().place ?? quoted(run().name), days = found.step_ms && DAY_MS / (found.thresholds[at].rows * found.step_ms)
     const flags = at === found.usual ? '' : days ? ` --alarms-per-day ${Number(days.toPrecision(8))}` : null, text = flags === null ? '' : `elboroom detect ${quoted(found.file)} --run ${place}${flags} --out ${quoted(`${run().name}-events`)}`
-    const save = (name, lines) => button(name, () => {
+    const save = (name, lines) => button(name, async () => {
+      if (!await loadTables()) return
       const href = URL.createObjectURL(new Blob([table(lines())], {type: 'text/csv'}))
       el('a', {href, download: name}).click()
       setTimeout(() => URL.revokeObjectURL(href), 1000)
     }, {class: 'link'})
-    put(foot, el('h2', {}, 'As files and as a command'), el('p', {}, 'Save ', save('events.csv', eventLines), ' ', save('scores.csv', scoreLines), el('span', {class: 'note'}, 'as they stand here; rows are counted from 0')),
-      found.own ? el('p', {class: 'note'}, 'A command judges data that a run did not learn from; drop a file to see its command.') : text ? [el('div', {class: 'command'}, el('code', {translate: 'no'}, text), button('copy', () => navigator.clipboard?.writeText(text), {class: 'link'})), el('p', {class: 'note'}, named(found.file), ' stands for the place of your file.')] : el('p', {class: 'note'}, 'These data have no times, so a command has no flag for this rate.'))
+    put(foot, el('h2', {}, 'As files and as a command'), el('p', {}, 'Save ', save('events.csv', eventLines), ' ', save('scores.csv', scoreLines), el('span', {class: 'note'}, 'as they stand here; row: on the even grid, input_row: of the file, both counted from 0')),
+      found.own && !found.whole ? el('p', {class: 'note'}, 'A command judges data that a run did not learn from; drop a file to see its command.') : text ? [el('div', {class: 'command'}, el('code', {translate: 'no'}, text), button('copy', () => navigator.clipboard?.writeText(text), {class: 'link'})), el('p', {class: 'note'}, named(found.file), ' stands for the place of your file.')] : el('p', {class: 'note'}, 'These data have no times, so a command has no flag for this rate.'))
   }
-  const time = (s, row) => s.times ? stamp(s, row).replace(/(\.000)?Z$/, '') : row
+  // Of each series its values, the row of the file at each row of the grid, and times as the file gives them; asked for once.
+  async function loadTables() {
+    for (const [series, s] of found.series.entries()) {
+      const answer = s.given === undefined ? await asked('table', {series}) : null
+      if (s.given === undefined && !answer) return false
+      if (answer) Object.assign(s, {values: unpacked(answer.values), input: unpacked(answer.rows), given: answer.given})
+    }
+    return true
+  }
+  // Times of the grid in whole seconds, unless the file has parts of them.
+  const parts = (s) => s.parts ??= s.given?.some((text) => /:\d\d[.,]\d*[1-9]/.test(text)) ?? true
+  const time = (s, row) => s.times ? parts(s) ? stamp(s, row).replace(/(\.000)?Z$/, '') : new Date(1000 * Math.round(s.times[row] / 1000)).toISOString().slice(0, 19) : row
+  const input = (s, row) => s.input[row] < 0 ? '' : s.input[row], given = (s, row) => s.given?.[row] ?? ''
+  const measured = (s, row) => Array.from(s.values.subarray(row * found.channels.length, (row + 1) * found.channels.length), (v) => Number.isFinite(v) ? v : '')
   function eventLines() {
-    return [['event', 'start_row', 'end_row', 'start', 'end', 'peak_row', 'peak_score', 'threshold', 'channels', 'series', 'kind', 'label'], ...events.map((e) => {
+    return [['event', 'start_row', 'end_row', 'start', 'end', 'peak_row', 'peak_score', 'threshold', 'channels', 'series', 'kind', 'label', 'input_row', 'peak_input_row', 'peak_time_given', ...found.channels.map((name) => `peak_value:${name}`)], ...events.map((e) => {
       const s = found.series[e.which], who = blame(s, found.channels.length, e).slice(0, 5).filter((b) => b[1] >= 0.05)
-      return [e.number, e.start, e.stop - 1, time(s, e.start), time(s, e.stop - 1), e.peak, e.score, threshold(), who.map(([c, share]) => `${found.channels[c]} ${Math.round(100 * share)}%`).join(', '), s.name, e.shift ? 'shift' : 'event', e.none ? 'not an event' : '']
+      return [e.number, e.start, e.stop - 1, time(s, e.start), time(s, e.stop - 1), e.peak, e.score, threshold(), who.map(([c, share]) => `${found.channels[c]} ${Math.round(100 * share)}%`).join(', '), s.name, e.shift ? 'shift' : 'event', e.none ? 'not an event' : '', input(s, e.start), input(s, e.peak), given(s, e.peak), ...measured(s, e.peak)]
     })]
   }
   function* scoreRows() {
@@ -310,11 +347,11 @@ export async function open(body, {id, query, run, ask, stream, remember}) {
       for (let row = 0, k = 0; row < s.rows; row++) {
         while (k < own.length && own[k].stop <= row) k++
         const e = own[k] && own[k].start <= row ? own[k] : null, known = Number.isFinite(s.score[row])
-        yield [row, time(s, row), known ? s.score[row] : '', threshold(), e ? 1 : 0, e ? e.number : '', s.name, ...Array.from({length: C}, (_, c) => s.shares[row * C + c] === 255 ? '' : s.shares[row * C + c] / SHARE)]
+        yield [row, time(s, row), known ? s.score[row] : '', threshold(), e ? 1 : 0, e ? e.number : '', s.name, ...Array.from({length: C}, (_, c) => s.shares[row * C + c] === 255 ? '' : s.shares[row * C + c] / SHARE), input(s, row), given(s, row), ...measured(s, row)]
       }
     }
   }
-  const scoreLines = () => [['row', 'time', 'score', 'threshold', 'is_event', 'event', 'series', ...found.channels.map((name) => `blame:${name}`)], ...scoreRows()]
+  const scoreLines = () => [['row', 'time', 'score', 'threshold', 'is_event', 'event', 'series', ...found.channels.map((name) => `blame:${name}`), 'input_row', 'time_given', ...found.channels.map((name) => `value:${name}`)], ...scoreRows()]
 
   async function asked(name, given, latest) {
     try {
@@ -334,12 +371,12 @@ export async function open(body, {id, query, run, ask, stream, remember}) {
     const drawn = sums.map((_, c) => c).sort((p, q) => sums[q] - sums[p]).slice(0, PANELS).sort((p, q) => p - q), w = await asked('window', {start: a, stop: b, width: main.width, channels: drawn}, 'series-whole')
     if (!w || which !== view.which || mine !== found) return
     for (const name of ['low', 'high', 'expected', 'below', 'above']) w[name] = unpacked(w[name])
-    main.set({...w, one: one(), said: said(one()), names: drawn.map((c) => found.channels[c]), half: found.step_ms ? found.step_ms / 2000 : 0.5, events: here(), place: place(), threshold: threshold()})
+    main.set({...w, one: one(), said: said(one()), names: drawn.map((c) => found.channels[c]), half: found.step_ms ? found.step_ms / 2000 : 0.5, warmUp: found.warm_up, events: here(), place: place(), threshold: threshold()})
     const text = `From ${said(one())(w.start)} to ${said(one())(w.stop - 1)}`
     main.box.setAttribute('aria-label', `${text}: ${count(here().filter((e) => e.stop > w.start && e.start < w.stop).length, 'event')}, threshold ${short(threshold(), 4)}`)
     put(whole.firstChild, text, view.zoom ? null : el('span', {class: 'note'}, 'drag zooms'))
     span.fill(w.start, w.stop)
-    put(whole.lastChild, `Line: what was measured${w.every > 1 ? `, of each column of ${w.every} rows the lowest and the highest` : ''}; band: two standard deviations about what was expected one row before. Numbered columns: events. ${C > PANELS ? `The ${PANELS} channels most to blame of ${C}. ` : ''}${found.step_ms ? '' : 'The data have no times; rows are counted from 0.'}`)
+    put(whole.lastChild, `Line: what was measured${w.every > 1 ? `, of each column of ${w.every} rows the lowest and the highest` : ''}; band: two standard deviations about what was expected one row before. Numbered columns: events. ${main.grey.length ? 'Grey: no rows, or too soon after a gap to be judged. ' : ''}${C > PANELS ? `The ${PANELS} channels most to blame of ${C}. ` : ''}${found.step_ms ? '' : 'The data have no times; rows are counted from 0.'}`)
   }
 
   async function loadClose() {

@@ -101,7 +101,7 @@ export async function open(main, {parts, query}) {
     spots.state = null
     held(top, [run.state, why, said, command], () => [el('p', {class: 'crumb'}, link('/', {}, 'Runs')), el('div', {class: 'head'}, el('h1', {}, named(run.name)), state(run.state)),
       damaged ? failure([['What', capital(why)], ['What is kept', 'The other files of the folder, untouched.'], ['What to do', 'Put a copy of the file back, or take the folder away: tick it in the list and move it to the bin.']])
-      : run.state === 'failed' ? failure([['What', capital(why)], ['What is kept', 'Nothing had begun; your data are as they were.']], el('p', {class: 'acts'}, link('/new', {class: 'button main'}, 'Change and start again'), button('Take it off the list', forget)))
+      : run.state === 'failed' ? failure([['What', capital(why)], ['What is kept', 'Nothing had begun; your data are as they were.']], el('p', {class: 'acts'}, link(`/new?clone=${id}`, {class: 'button main'}, 'Change and start again'), button('Take it off the list', forget)))
       : el('p', {class: 'soft', role: 'status'}, 'Starting: reading the data, building the model. The first step comes in a few seconds.'),
       job || command ? el('div', {class: 'command'}, el('code', {}, command ?? '')) : null, said?.length ? el('pre', {class: 'log'}, said.slice(-20).join('\n')) : null])
   }
