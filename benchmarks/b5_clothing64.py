@@ -25,7 +25,7 @@ GAMES: dict[str, tuple[str, list[Any]]] = {
 }
 SHOWN = ("precision", "recall", "density", "coverage", "memorised_share")
 PROTOCOL = (
-    f"elboroom fit MODEL clothing64 --size 32, {STEPS:,} steps (shortened), seed 0, one run; samples of the averaged "
+    f"elboroom fit MODEL clothing64 --size 32x32, {STEPS:,} steps (shortened), seed 0, one run; samples of the averaged "
     "generator against held-out photographs; no goal"
 )
 
@@ -37,7 +37,7 @@ def run(options: Options) -> Result:
         result.add("DCGAN: Fréchet distance", None, "", how=f"{FILE} is not in $ELBOROOM_DATA")
         return result
     result.data = {"name": "digits" if options.short else FILE, "size": 8 if options.short else 32}
-    data = ["digits"] if options.short else [photographs, "--size", 32]
+    data = ["digits"] if options.short else [photographs, "--size", "32x32"]
     budget = ["--steps", 20 if options.short else STEPS, "--seed", 0]
     for name, (model, words) in GAMES.items():
         folder = ["--run", model, "--or-resume"]
