@@ -65,6 +65,7 @@ RECIPES = (
     "b9_ideas",
     "e3_pages",
     "e4_serve_streams",
+    "e4_openapi",
     "e8_concepts",
 )
 README = Path(__file__).parent / "README.md"

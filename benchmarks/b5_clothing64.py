@@ -25,8 +25,8 @@ GAMES: dict[str, tuple[str, list[Any]]] = {
 }
 SHOWN = ("precision", "recall", "density", "coverage", "memorised_share")
 PROTOCOL = (
-    f"elboroom fit MODEL clothing64 --size 32x32, {STEPS:,} steps (shortened), seed 0, one run; samples of the averaged "
-    "generator against held-out photographs; no goal"
+    f"elboroom fit MODEL clothing64 --size 32x32, {STEPS:,} steps (shortened), seed 0, one run; samples of the "
+    "averaged generator against held-out photographs; no goal"
 )
 
 

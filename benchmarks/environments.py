@@ -16,7 +16,7 @@ from pathlib import Path
 __all__ = ["PEERS", "build", "default_cache", "find"]
 
 FOLDER = Path(__file__).parent / "peers"
-PEERS = ("keras", "pythae", "transformers")
+PEERS = ("keras", "pythae", "schemathesis", "transformers")
 
 
 def default_cache() -> Path:

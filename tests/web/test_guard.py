@@ -169,6 +169,12 @@ def test_a_cookie_is_a_token_only_where_it_is_asked_for_and_never_alone_for_a_ch
     assert status_of([("Host", OWN[0])], path="/enter", **enter) == 401
 
 
+def test_a_method_that_no_address_has_is_told_so_whatever_its_body() -> None:
+    for method in ("TRACE", "CONNECT", "PATCH", "BREW"):
+        assert status_of([("Host", OWN[0]), BEARER], method) == 405
+        assert status_of([("Host", OWN[0])], method) == 401
+
+
 # -- over a socket -------------------------------------------------------------------------------------------------
 
 

@@ -55,6 +55,7 @@ _ALWAYS = {
 }
 _READS = ("GET", "HEAD")
 _BARE = ("DELETE", "OPTIONS")
+_KNOWN = (*_READS, *_BARE, "POST", "PUT")
 """May come without a body."""
 _log = logging.getLogger("elboroom.web")
 
@@ -156,6 +157,8 @@ class Guard:
         by_cookie = bool(self.rules.cookie) and self._is_token(headers.cookie(self.rules.cookie))
         if path not in self.rules.open_paths and not (by_header or by_cookie):
             raise Refusal(401, "a token is needed: open the address printed at start, or send Authorization: Bearer")
+        if method not in _KNOWN:
+            raise Refusal(405, f"no address answers to {method[:20]}")
         if method not in _READS:
             self._check_change(path, method, headers, by_header)
         return None
