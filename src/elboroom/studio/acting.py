@@ -83,8 +83,7 @@ class Acting:
         source, name, more = self.data(form.data)
         said = await ask(["data", source, *as_words(form.options), *more], timeout_s=READ_S, cwd=self.cwd)
         if said.code or not isinstance(said.document, dict):
-            error = (said.document or {}).get("error") if isinstance(said.document, dict) else ""
-            raise InputError(without(error or said.message or "it cannot be read", source, name))
+            raise InputError(without(said.why or "it cannot be read", source, name))
         kept = ("spec", "reading", "split", "problems", "counts", "fingerprint", "named")
         found = {k: said.document.get(k) for k in kept}
         found["problems"] = [without(str(p), source, name) for p in found["problems"] or []]

@@ -134,21 +134,21 @@ class Applying:
         key = uuid.uuid4().hex
         file = f"{Path(name).stem or 'data'}-{use.made}{form.ending}"
         counted = [use.count.split()[0], str(form.count or use.usual)] if use.count else []
-        files.make_folder(self.folder / key, durable=False)
-        began = time.monotonic()
-        words = [str(found.path), *([source] if use.reads else []), *counted]
-        said = await ask(
-            [use.verb, *words, "--out", str(self.folder / key / file)], timeout_s=LONGEST_S, cwd=self._acting.cwd
-        )
         place = self.folder / key / file
+        files.make_folder(place.parent, durable=False)
+        began = time.monotonic()
+        words = [use.verb, str(found.path), *([source] if use.reads else []), *counted, "--out", str(place)]
+        try:
+            said = await ask(words, timeout_s=LONGEST_S, cwd=self._acting.cwd)
+        finally:  # a page that leaves ends it
+            if not place.is_file():
+                shutil.rmtree(place.parent, ignore_errors=True)
         if said.code or not place.is_file():
-            shutil.rmtree(self.folder / key, ignore_errors=True)
-            error = (said.document or {}).get("error") if isinstance(said.document, dict) else ""
-            told = without(str(error or said.message or "it ended without a word"), source, name) if source else error
-            raise InputError(str(told or said.message).replace(f"{self._shelf.folder}/", ""))
+            why = without(said.why or "it ended without a word", source or str(place), name)
+            raise InputError(why.replace(f"{self._shelf.folder}/", ""))
         await asyncio.to_thread(self._make_room)
         document = said.document if isinstance(said.document, dict) else {}
-        line = [use.verb, self._shelf.said(found.name), *([name] if use.reads else []), *counted, "--out", file]
+        line = [use.verb, self._shelf.said(found.name), *([shlex.quote(name)] if use.reads else []), *counted]
         return {
             "key": key,
             "name": file,
@@ -156,7 +156,7 @@ class Applying:
             "rows": document.get("rows"),
             "filled": document.get("filled"),
             "shown": await asyncio.to_thread(shown, place),
-            "command": shlex.join(["elboroom", *line]),
+            "command": " ".join(["elboroom", *line, "--out", shlex.quote(file)]),
             "took_s": time.monotonic() - began,
         }
 

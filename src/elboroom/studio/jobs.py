@@ -38,6 +38,12 @@ class Said:
     document: Any
     message: str
 
+    @property
+    def why(self) -> str:
+        """The sentence with which it was refused; "" where it said none."""
+        error = self.document.get("error") if isinstance(self.document, dict) else ""
+        return str(error or self.message)
+
 
 async def ask(words: list[str], *, timeout_s: float, cwd: Path) -> Said:
     """Run one verb with --json to its end, and read its document."""
