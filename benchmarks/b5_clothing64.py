@@ -42,7 +42,7 @@ def run(options: Options) -> Result:
     for name, (model, words) in GAMES.items():
         folder = ["--run", model, "--or-resume"]
         command, document = fit(options, options.scratch(NAME), [model, *data, *words, *budget, *folder])
-        result.commands.append(command)
+        result.commands.append(command if options.short else command.replace(str(photographs), FILE))
         add(result, name, document["metrics"])
     return result
 

@@ -131,7 +131,7 @@ def of_sequence(dataset: Dataset, transform: Transform, *, number: int) -> tuple
         about["steps"] = np.array([f"step {i + 1}" for i in range(length)], dtype=np.str_)
         about["input"] = raw["x"][0].double().numpy()
         about["channels"] = np.array([c.name for c in spec.columns], dtype=np.str_)
-    return transform.to("cpu")(raw), about
+    return transform(raw), about
 
 
 def _where(part: str) -> str:

@@ -176,7 +176,8 @@ class Checks:
         details, _ = read_json(found.path / "details.json")
         if isinstance(details.get("checks"), list):
             return {"findings": _worded(details["checks"]), "why": ""}
-        state = state_of(found.path, meta)[0] if (meta := read_json(found.path / "run.json")[0]) else ""
+        meta, _ = read_json(found.path / "run.json")
+        state = state_of(found.path, meta)[0] if meta else ""
         at, held, step, then = self._held.get(found.path, (-1e9, [], 0, state))
         if time.monotonic() - at < self.EVERY_S and state == then:
             return {"findings": held, "why": "" if held else "nothing to check yet", "step": step}

@@ -2,7 +2,7 @@
 // is saved. It is the verb of the command line, run to its end; leaving the page ends it.
 
 import {el, put, named, button, say} from './dom.js'
-import {get, post} from './api.js'
+import {post} from './api.js'
 import {written, took, count} from './numbers.js'
 import {take, pickers, send} from './drop.js'
 
@@ -92,10 +92,6 @@ export async function open(body, {id, query, run, about, remember}) {
       })))))), el('figcaption', {class: 'note'}, any ? 'The first rows with a missing cell, counted from 0; marked: what was filled in, with its standard deviation, or the chance that another name is right.' : 'The first rows, counted from 0; the file has all.'))
   }
 
-  if (query.get('upload')) {
-    const held = await get('/api/uploads').then((all) => all.find((one) => one.id === query.get('upload')), () => null)
-    if (held) Object.assign(view, {data: {upload: held.id}, name: held.name})
-  }
   draw()
   return {
     dropped: bring,
