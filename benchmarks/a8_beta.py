@@ -9,12 +9,13 @@ they show; no beta promises disentanglement.
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import os
 from pathlib import Path
 from typing import Any
 
-from benchmarks.recipe import Options, fit, round_off
+from benchmarks.recipe import Options, elboroom, round_off
 from benchmarks.record import Result
 from elboroom.metrics.interval import mean_interval
 
@@ -25,7 +26,7 @@ BETAS, SEEDS = (1, 2, 4, 8, 16), 5
 SCORES = ("mig", "dci_disentanglement", "sap", "factor_vae_score")
 SETTINGS = ("--backbone", "mlp", "--hidden", "256,128", "--latent", 8, "--batch-size", 64, "--size", "32x32")
 PROTOCOL = (
-    "elboroom fit beta_vae, z of 8, MLP 256-128, Adam 1e-3, batch 64, 60 epochs (shapes) and 20 (sprites), 60/10/30 "
+    "elboroom sweep beta_vae, z of 8, MLP 256-128, Adam 1e-3, batch 64, 60 epochs (shapes) and 20 (sprites), 60/10/30 "
     "split by one seed, 5 training seeds a beta; all values from metrics.json on the test part; interval: Student's t "
     "over seeds; sign test: two-sided, over seeds, without ties"
 )
@@ -60,18 +61,20 @@ def sets(options: Options) -> dict[str, tuple[str | None, int]]:
 def sweep(
     result: Result, options: Options, scratch: Path, name: str, source: str, epochs: int
 ) -> dict[str, dict[int, list[float]]]:
-    """Each measure by beta, an entry a seed."""
+    """Each measure by beta, an entry a seed: one command trains them all, and goes on where it was broken off."""
     found: dict[str, dict[int, list[float]]] = {}
     betas, seeds = (BETAS[::4], 2) if options.short else (BETAS, SEEDS)
+    words = ["sweep", "beta_vae", source, "--over", f"beta={','.join(map(str, betas))}", "--seeds", seeds]
+    words += ["--epochs", epochs, "--split", "0.6,0.1,0.3", *SETTINGS, "--run", name, "--or-resume"]
+    command, _ = elboroom(options, scratch, [*words, "--threads", options.threads])
+    result.commands.append(
+        command.replace(source, f"$ELBOROOM_DATA/.../{Path(source).name}" if "/" in source else source)
+    )
     for beta, seed in itertools.product(betas, range(seeds)):
-        words = ["beta_vae", source, "--beta", beta, "--seed", seed, "--epochs", epochs, "--split", "0.6,0.1,0.3"]
-        folder = f"{name}-{beta}-{seed}"
-        command, document = fit(options, scratch, [*words, *SETTINGS, "--run", folder, "--force"])
-        result.commands.append(
-            command.replace(source, f"$ELBOROOM_DATA/.../{Path(source).name}" if "/" in source else source)
-        )
+        place = scratch / name / f"beta-{beta}_seed-{seed}" / "metrics.json"
+        metrics = json.loads(place.read_text(encoding="utf-8"))
         for measure in ("rate_nats", "distortion_nats", "active_units", *SCORES):
-            entry = document["metrics"][measure]
+            entry = metrics[measure]
             found.setdefault(measure, {}).setdefault(beta, []).append(entry["value"])
             for reference in entry.get("references", []) if measure in SCORES else []:
                 key = f"{measure}: {reference['name']}"

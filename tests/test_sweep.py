@@ -16,9 +16,12 @@ import elboroom as elbo
 from elboroom.artifacts.files import read_json
 from elboroom.artifacts.run import RunFolder
 from elboroom.core.errors import InputError
+from elboroom.engine.probe import Cost
+from elboroom.plan import Runtime, chosen
 from elboroom.report.sweep import sweep_html
 from elboroom.sweeping import Sweep, open_sweep
 from elboroom.sweeping_members import grouped, planned
+from elboroom.sweeping_stack import UPDATE_SECONDS
 from elboroom.sweeping_table import settings_table
 
 QUICK: dict[str, Any] = {
@@ -299,3 +302,12 @@ def test_a_folder_with_files_of_others_is_left_alone(x: np.ndarray[Any, Any], tm
     with pytest.raises(InputError, match="is no sweep"):
         elbo.sweep("autoencoder", x, over={"lr": [1e-3, 1e-2]}, run=tmp_path, force=True)
     assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_stack_is_compiled_where_its_members_alone_would_not_be() -> None:
+    """Uncompiled, its optimiser is many passes over all weights; alone it is one operation."""
+    asked, costs = Runtime(device="cpu", compile="auto", threads=1), [Cost(100, 10**8, 10**7, ())]
+    alone, _ = chosen(asked, costs, 1000, "fp32")
+    stacked, why = chosen(asked, costs, 1000, "fp32", beside=UPDATE_SECONDS * 4 * 10**6)
+    assert (alone.compile, stacked.compile) == ("off", "on")
+    assert "about 121.2 s for 1,000 steps" in why["compile"]

@@ -72,11 +72,12 @@ def read_runtime(device: str, precision: str, compile: str, threads: int, seed: 
 
 
 def chosen(
-    asked: Runtime, costs: list[Cost], steps: int, wanted: str, *, within: bool = False
+    asked: Runtime, costs: list[Cost], steps: int, wanted: str, *, within: bool = False, beside: float = 0.0
 ) -> tuple[Runtime, dict[str, str]]:
     """The runtime with every "auto" decided, and the reason for each decision.
 
-    `steps` are those of the run; `within`: of the minutes it was given, from which all else is paid too.
+    `steps` are those of the run; `within`: of the minutes it was given, from which all else is paid too; `beside`:
+    seconds of a step without compiling that the costs do not count.
     """
     why: dict[str, str] = {}
     device = find_device(asked.device)
@@ -112,7 +113,8 @@ def chosen(
             else "oneDNN's fp32 products are not exact on this processor"
         )
     if asked.compile == "auto":
-        seconds, least = eager_seconds(costs, steps), COMPILE_WITHIN if within else COMPILE_SECONDS
+        seconds = eager_seconds(costs, steps) + beside * steps
+        least = COMPILE_WITHIN if within else COMPILE_SECONDS
         least *= max(1.0, sum(cost.calls for cost in costs) / COMPILE_CALLS)
         out = replace(out, compile="on" if seconds >= least and asked.world == 1 else "off")
         why["compile"] = (
