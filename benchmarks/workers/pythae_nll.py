@@ -1,7 +1,8 @@
 """Peer of P4: `get_nll` of pythae 0.1.2 on a VAE 784-512-16 with our weights.
 
 `test.npy` holds the images, `weights.npz` our arrays by name. pythae's two heads of the encoder are the halves of our
-last layer. One turn is one call of `get_nll` on all images; the last turn's estimate is what `finish` tells.
+last layer, the second doubled: it gives the logarithm of the variance there, of the deviation here. One turn is one
+call of `get_nll` on all images; the last turn's estimate is what `finish` tells.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def renamed(ours: dict[str, torch.Tensor], width: int) -> dict[str, torch.Tensor
     for kind in ("weight", "bias"):
         out[f"encoder.layers.0.0.{kind}"] = ours[f"encoder.hidden.0.{kind}"]
         out[f"encoder.embedding.{kind}"] = ours[f"encoder.last.{kind}"][:width]
-        out[f"encoder.log_var.{kind}"] = ours[f"encoder.last.{kind}"][width:]
+        out[f"encoder.log_var.{kind}"] = 2 * ours[f"encoder.last.{kind}"][width:]
         out[f"decoder.layers.0.0.{kind}"] = ours[f"decoder.hidden.0.{kind}"]
         out[f"decoder.layers.1.0.{kind}"] = ours[f"decoder.last.{kind}"]
     return out

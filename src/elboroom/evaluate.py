@@ -56,7 +56,7 @@ EXAMPLES = 1000  # and then on at most this many examples,
 WORK = 1 << 29  # or as many as keep the decoder's widest layer under this many numbers, so that fit ends soon
 ITEMS = 2000  # neighbour measures compare every pair of these
 CODES = 10_000  # codes kept for the map of the report
-FLOATS_AT_ONCE = {"cpu": 1 << 22, "cuda": 1 << 28}  # of one layer's output: 16 MiB stays in cache; 1 GiB fills a card
+FLOATS_AT_ONCE = {"cpu": 1 << 20, "cuda": 1 << 28}  # of one layer's output: 4 MiB stay in cache; 1 GiB fills a card
 
 
 @dataclass
@@ -355,7 +355,7 @@ def _compared(batch: Batch, guesses: dict[str, Tensor], found: Found, transform:
 def _second_pass(model: Bounds, reader: Reader, found: Found, samples: int) -> None:
     """Importance-weighted bounds: K draws an example in chunks that fit, each k of the curve from the same pass."""
     found.samples = samples or SAMPLES
-    at_once = max(1, FLOATS_AT_ONCE.get(reader.device.type, 1 << 22) // found.widest)
+    at_once = max(1, FLOATS_AT_ONCE.get(reader.device.type, 1 << 20) // found.widest)
     few = max(50, min(EXAMPLES, WORK // (SAMPLES * found.widest)))
     which = reader.choose(len(reader.rows) if samples else few, "bounds")
     found.bound_items = which.numpy()

@@ -56,6 +56,7 @@ def test_no_answer_ends_with_0_says_why_and_writes_no_weights(call: Call, cloud:
     code, out, err = call("diagnose", "imbalance", cloud, "--seeds", 1, "--out", page, "--weights", weights)
     assert code == 0
     assert "no separable groups" in out
+    assert "training model 1 of 1" in err
     assert "is not written" in err
     assert not weights.exists()
     made = Page(page.read_text(encoding="utf-8"))

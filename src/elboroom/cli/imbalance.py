@@ -50,6 +50,7 @@ def answer(args: argparse.Namespace) -> Answer:
         seed=args.seed,
         seeds=args.seeds,
         count_labels=args.count_labels,
+        progress=console.say,
     )
     document, note = dict(found.document), ""
     if args.out is not None:

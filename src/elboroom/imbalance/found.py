@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,12 +100,18 @@ class Imbalance:
 
 
 def find_imbalance(
-    source: Any, *, reading: Reading | None = None, seed: int = 0, seeds: int = SEEDS, count_labels: bool = False
+    source: Any,
+    *,
+    reading: Reading | None = None,
+    seed: int = 0,
+    seeds: int = SEEDS,
+    count_labels: bool = False,
+    progress: Callable[[str], None] = lambda said: None,
 ) -> Imbalance:
     """Diagnose data (a name, a path, an object) or a run (its folder or a Run), whose one model is then taken.
 
-    `seeds`: models to train; `count_labels` puts the count of the labels beside the answer, which never sees them.
-    Raises InputError, Unable.
+    `seeds`: models to train; `count_labels` puts the count of the labels beside the answer, which never sees them;
+    `progress` hears what is being done. Raises InputError, Unable.
     """
     run = _run(source, reading)
     dataset = read(source, reading) if run is None else run.dataset()
@@ -112,9 +119,15 @@ def find_imbalance(
     if len(rows) > MOST_ROWS:
         raise InputError(f"{dataset.name}: {len(rows):,} rows; at most {MOST_ROWS:,} are diagnosed: give a sample")
     with configure(1, "default"):  # the sums, and so the bytes, do not depend on the number of threads
-        models = [run.model.cpu()] if run is not None else [learned(dataset, rows, mix(seed, i)) for i in range(seeds)]
-        seen = [represent(model, dataset.transform, rows, mix(seed, i)) for i, model in enumerate(models)]
+        seen = []
+        for i in range(seeds if run is None else 1):
+            if run is None:
+                progress(f"{len(rows):,} rows: training model {i + 1} of {seeds}")
+            model = learned(dataset, rows, mix(seed, i)) if run is None else run.model.cpu()
+            seen.append(represent(model, dataset.transform, rows, mix(seed, i)))
+        progress("looking for groups, and for the same groups in draws of the rows")
         diagnosis = diagnose_rows(seen, seed)
+        progress("simpler recipes beside it")
         flat = np.concatenate([x.reshape(len(x), -1) for x in _values(dataset, rows)])
         beside = baselines(flat, seen[0], mix(seed, "imbalance", "beside"))
     if count_labels:
