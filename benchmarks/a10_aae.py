@@ -21,7 +21,7 @@ __all__ = ["READ", "SETTINGS", "STUDIED", "STUDY_EPOCHS", "Trial", "run"]
 NAME = "a10_aae"
 COURSE = ("--latent", 8, "--lam", 0.995)
 ENCODERS, WIDTHS = ("deterministic", "gaussian", "universal"), (2, 20)
-SEEDS, EPOCHS, STUDY_EPOCHS = 3, 8, 10
+SEEDS, EPOCHS, STUDY_EPOCHS = 3, 10, 10
 MEASURES = ("reconstruction_mse", "frechet_distance", "modes_found", "high_quality_share")
 SETTINGS = (
     "elboroom fit aae mnist --scale symmetric, the defaults (Adam 1e-3, beta1 0.5; SGD 5e-3 for the 3 x 512 of "
