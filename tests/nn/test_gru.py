@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from elboroom.engine.trace import inductor, trace
+from elboroom.engine.inductor import inductor
+from elboroom.engine.trace import trace
 from elboroom.nn import gru, native
 from elboroom.nn.gru import gru_steps, torch_because, torch_steps
 from elboroom.nn.recurrent import Recurrent, State

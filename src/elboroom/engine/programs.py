@@ -19,12 +19,12 @@ from torch import Tensor
 
 from elboroom.core.optim import Slots
 from elboroom.core.phase import Phase
+from elboroom.engine.inductor import inductor
 from elboroom.engine.trace import (
     Graph,
     Losses,
     Names,
     casting,
-    inductor,
     lift_draws,
     names_of,
     objective,

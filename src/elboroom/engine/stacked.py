@@ -21,9 +21,10 @@ from torch import Tensor
 
 from elboroom.core.phase import Phase
 from elboroom.engine.alike import Unlike, lift_constants
+from elboroom.engine.inductor import inductor
 from elboroom.engine.programs import Program, Raw, flat_step
 from elboroom.engine.runtime import mix, seed_draws
-from elboroom.engine.trace import Draw, Graph, Losses, Names, inductor, lift_draws, names_of, trace
+from elboroom.engine.trace import Draw, Graph, Losses, Names, lift_draws, names_of, trace
 from elboroom.engine.train import Rows
 
 __all__ = ["Member", "Seat", "Stack", "StackTick", "Unlike", "train_stack"]

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from elboroom.core.batch import Batch
 from elboroom.core.phase import Phase
 
-__all__ = ["Draw", "Graph", "Losses", "Names", "casting", "inductor", "lift_draws", "names_of", "trace"]
+__all__ = ["Draw", "Graph", "Losses", "Names", "casting", "lift_draws", "names_of", "trace"]
 
 Raw = dict[str, Tensor]
 
@@ -142,41 +142,6 @@ def run_after(losses: Losses, phase: Phase, tensors: dict[str, Tensor]) -> None:
     if phase.after is not None:
         with torch.no_grad():
             torch.func.functional_call(_Call(losses), tensors, (phase.after,))
-
-
-def inductor(graph: Graph) -> tuple[Callable[..., Any], str]:
-    """Compile a graph, by the quickest entry this torch offers; with the name of the entry that was used."""
-    torch.use_deterministic_algorithms(  # the compiler is told, too: see runtime.deterministic
-        torch.are_deterministic_algorithms_enabled(), warn_only=torch.is_deterministic_algorithms_warn_only_enabled()
-    )
-    on_cpu = graph.examples[0].device.type == "cpu"
-    options = {"cpp_wrapper": on_cpu, "fallback_random": True}
-    if on_cpu and not torch.cpu._is_avx512_supported():
-        options["layout_optimization"] = False  # convolutions over channels last take 1.5 times as long with AVX2
-    for name, compile_graph in (("standalone", _standalone), ("dynamo", _dynamo)):
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                compiled = compile_graph(graph, options)
-            return compiled, name
-        except (RuntimeError, AttributeError, TypeError, ImportError, OSError) as error:
-            reason = error
-    warnings.warn(f"no compiled step on this machine, the graph is interpreted: {reason}", stacklevel=2)
-    return graph.module, "interpreted"
-
-
-def _standalone(graph: Graph, options: dict[str, Any]) -> Callable[..., Any]:
-    from torch._inductor import standalone_compile
-
-    compiled: Callable[..., Any] = standalone_compile(
-        graph.module, list(graph.examples), dynamic_shapes="from_example_inputs", options={"config_patches": options}
-    )
-    return compiled
-
-
-def _dynamo(graph: Graph, options: dict[str, Any]) -> Callable[..., Any]:
-    compiled: Callable[..., Any] = torch.compile(graph.module, fullgraph=True, dynamic=False, options=options)
-    return compiled
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from elboroom.core.spec import Spec
 
+from .cross_entropy import summed_cross_entropy
 from .head import Head, Independent, full_precision, pick
 
 __all__ = [
@@ -61,6 +62,11 @@ class Bernoulli(Independent):
         # log(1 + e^l) - x l: its gradient is sigmoid(l) - x, one exponential in all once compiled, where the library's
         # binary_cross_entropy_with_logits decomposes into three
         return F.softplus(self.logits) - x.to(self.logits.dtype) * self.logits
+
+    def log_prob(self, x: Tensor, observed: Tensor | None = None) -> Tensor:
+        if observed is not None:
+            return super().log_prob(x, observed)
+        return -summed_cross_entropy(self.logits, x.flatten(-len(self.shape)).to(self.logits.dtype))
 
 
 class BernoulliHead(Head):
