@@ -161,3 +161,15 @@ def test_digits_are_answered_and_their_balance_is_not_denied() -> None:
     if few["identifiable"]:
         truth = 0.19  # 178 to 60
         assert few["index"]["low"] <= truth <= few["index"]["high"]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("kinds", [1, 2])
+def test_rows_that_are_equal_are_no_groups(kinds: int) -> None:
+    x = np.repeat(np.arange(kinds, dtype=np.float64)[:, None] * [1.0, 0.0, 2.0, 1.0], 200 // kinds, axis=0)
+    found = elbo.diagnose_imbalance(x, seeds=1)
+    assert not found["identifiable"]
+    assert f"{kinds} different rows among 200" in found["why"]
+    beside = {entry["name"]: entry for entry in found["baselines"]}
+    assert beside["k-means"]["groups"] == beside["Gaussian mixture"]["groups"] == kinds
+    assert (beside["k-means"]["index"] is None) == (kinds == 1)

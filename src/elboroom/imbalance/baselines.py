@@ -72,26 +72,35 @@ def _axes(x_ND: Array, seed: int) -> Array:
     from sklearn.decomposition import PCA
 
     some = np.sort(np.random.default_rng(seed).permutation(len(x_ND))[:FITTED])
+    if not np.ptp(x_ND[some], axis=0).any():
+        return np.zeros((len(some), 1))
     z: Array = PCA(min(AXES, x_ND.shape[1]), random_state=0).fit_transform(x_ND[some]).astype(np.float64)
     return z / (float(z.std()) or 1.0)
+
+
+def _different(z: Array) -> int:
+    """Rows that differ: there can be no more clusters."""
+    return len(np.unique(z.round(9), axis=0))
 
 
 def _mixture(z: Array) -> Array:
     """Weights of the full-covariance mixture of the least BIC, between 1 and 16 components."""
     from sklearn.mixture import GaussianMixture
 
-    most = max(1, min(MOST, len(z) // 20))
+    most = max(1, min(MOST, len(z) // 20, _different(z)))
     fits = [GaussianMixture(k, reg_covar=1e-3, random_state=0).fit(z) for k in range(1, most + 1)]
     weights: Array = min(fits, key=lambda made: float(made.bic(z))).weights_
     return weights
 
 
 def _k_means(z: Array) -> Array:
-    """Shares of the clusters whose number has the best silhouette (Rousseeuw 1987), between 2 and 16."""
+    """Shares of the clusters whose number has the best silhouette (Rousseeuw 1987), 2 to 16; 1 of equal rows."""
     from sklearn.cluster import KMeans
     from sklearn.metrics import silhouette_score
 
-    most = max(2, min(MOST, len(z) // 20))
+    most = min(max(2, min(MOST, len(z) // 20)), _different(z))
+    if most < 2:
+        return np.array([float(len(z))])
     fits = [KMeans(k, n_init=1, random_state=0).fit_predict(z) for k in range(2, most + 1)]
     score = [silhouette_score(z, label, sample_size=min(len(z), 1000), random_state=0) for label in fits]
     return np.bincount(fits[int(np.argmax(score))]).astype(np.float64)

@@ -149,6 +149,10 @@ def _refused(seen: list[Representation], n: int) -> str:
     """Why nothing is looked for, or ""."""
     if n < FEWEST_ROWS:
         return f"{n} rows: fewer than {FEWEST_ROWS} do not show groups; give more"
+    places = seen[0].places
+    unlike = len(np.unique((places / np.maximum(np.abs(places).max(), 1e-12)).round(6), axis=0))
+    if unlike < FEWEST_ROWS:
+        return f"{unlike} different rows among {n}: what is equal can be counted, and shows no groups"
     left = float(np.median([one.unexplained for one in seen]))
     if left > EXPLAINS:
         return f"the model leaves {left:.0%} of the held-out variance unexplained: its code says nothing of the rows"
