@@ -48,6 +48,7 @@ RECIPES = (
     "a8_beta",
     "a9_vqvae",
     "a9_clothing64",
+    "a10_course",
     "a10_aae",
     "a10_lam",
     "a11_imbalance",
