@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 
 import elboroom as elbo
@@ -21,7 +22,7 @@ from elboroom.plan import Runtime, chosen
 from elboroom.report.sweep import sweep_html
 from elboroom.sweeping import Sweep, open_sweep
 from elboroom.sweeping_members import grouped, planned
-from elboroom.sweeping_stack import UPDATE_SECONDS
+from elboroom.sweeping_stack import UPDATE_SECONDS, Together
 from elboroom.sweeping_table import settings_table
 
 QUICK: dict[str, Any] = {
@@ -311,3 +312,53 @@ def test_a_stack_is_compiled_where_its_members_alone_would_not_be() -> None:
     stacked, why = chosen(asked, costs, 1000, "fp32", beside=UPDATE_SECONDS * 4 * 10**6)
     assert (alone.compile, stacked.compile) == ("off", "on")
     assert "about 121.2 s for 1,000 steps" in why["compile"]
+
+
+def genes(tmp_path: Path) -> Path:
+    """A table of eight columns that follow three."""
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(150, 3)) @ rng.normal(size=(3, 8)) + 0.1 * rng.normal(size=(150, 8))
+    place = tmp_path / "genes.csv"
+    np.savetxt(place, rows, delimiter=",", header=",".join(f"g{i}" for i in range(8)), comments="")
+    return place
+
+
+def test_each_member_has_the_landmarks_that_it_has_alone(tmp_path: Path) -> None:
+    over = {"landmarks": [0, 2, 3], "lr": [1e-3, 1e-2]}
+    swept = elbo.sweep("imputer", genes(tmp_path), over=over, run=tmp_path / "s", steps=10, compile="off", threads=1)
+    for count in over["landmarks"]:
+        lone = elbo.fit(
+            "imputer", genes(tmp_path), landmarks=count, lr=1e-2, run=tmp_path / f"{count}", steps=10, compile="off"
+        )
+        member = swept.run(landmarks=count, lr=1e-2)
+        assert member.meta["data"]["reading"]["observed"] == lone.meta["data"]["reading"]["observed"]
+        assert len(member.meta["data"]["spec"]["observed"]) == count
+        mine, theirs = weights(member.path), weights(lone.path)
+        assert max(float(np.abs(mine[k] - theirs[k]).max()) for k in mine) < 1e-5
+
+
+def test_a_value_that_the_data_refuse_ends_the_sweep_before_anything_is_made(tmp_path: Path) -> None:
+    over = {"likelihood": ["bernoulli", "poisson"]}
+    with pytest.raises(InputError, match="poisson"):
+        elbo.sweep("vae", "digits", over=over, run=tmp_path / "s", steps=5, **QUICK)
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_stack_trains_with_the_threads_that_its_runs_name(
+    x: np.ndarray[Any, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[int, bool]] = []
+    ticked = Together._tick
+
+    def noting(self: Together, tick: Any, save_every: float) -> None:
+        seen.append((torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()))
+        ticked(self, tick, save_every)
+
+    monkeypatch.setattr(Together, "_tick", noting)
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        elbo.sweep("autoencoder", x, over={"lr": [1e-3, 1e-2]}, run=tmp_path / "s", steps=5, **QUICK)
+    finally:
+        torch.set_num_threads(before)
+    assert set(seen) == {(1, True)}

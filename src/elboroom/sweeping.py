@@ -12,6 +12,7 @@ import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from elboroom.run import Run, load
 from elboroom.sweeping_members import Planned, chosen_values, grouped, planned
 from elboroom.sweeping_stack import Asked, chunks, taken_up, together
 from elboroom.sweeping_table import settings_table
-from elboroom.training import Event, Training
+from elboroom.training import Event, Training, configured
 
 __all__ = ["Sweep", "open_sweep", "sweep"]
 
@@ -135,8 +136,11 @@ def sweep(
         raise InputError("a sweep takes --epochs or --steps: members that train unequally long cannot be compared")
     requests = [asked.request(member) for member in members]  # everything wrong is refused before data are read
     dataset = read(source, requests[0].reading, seed=SPLIT_SEED)
-    for request in requests:
-        request.accepting(dataset)
+    for member, request in zip(members, requests, strict=True):
+        own = replace(dataset)  # what a member chooses of its columns is its own
+        fitting = request.accepting(own)
+        if member.seed == seed:  # and so is what the data refuse, before anything is trained
+            Training(fitting.describe(own, member.name), own, None)
     temporary = Path(tempfile.mkdtemp(prefix="elboroom-")) if run is None else None
     place = (temporary / f"sweep-{model}-{dataset.name}") if temporary else Path(str(run)).expanduser().absolute()
     doing = _Doing(place, members, asked, source, dataset, progress)
@@ -233,8 +237,9 @@ class _Doing:
         """A group in parts small enough to gain by stacking."""
         if len(group) == 1:
             return [group]
-        request = self.asked.request(group[0], compile="off").accepting(self.dataset)
-        training = Training(request.describe(self.dataset, ""), self.dataset, None)
+        own = replace(self.dataset)
+        request = self.asked.request(group[0], compile="off").accepting(own)
+        training = Training(request.describe(own, ""), own, None)
         operations = sum(cost.operations for cost in training.costs())
         return chunks(group, operations, training.device.type)
 
@@ -266,7 +271,7 @@ class _Doing:
         begun = [member for member in members if self.state(member)]
         with ExitStack() as locks:
             if len(begun) == len(members):
-                made = taken_up(members, self.dataset, self.place, locks)
+                made = taken_up(members, self.asked, self.dataset, self.place, locks)
                 reason = "their states are of different steps"
             else:
                 if any(max(RunFolder.open(self.place / m.name).checkpoints.steps(), default=0) for m in begun):
@@ -281,7 +286,8 @@ class _Doing:
                 if names not in self.stacks and not any(set(names) <= set(known) for known in self.stacks):
                     self.stacks.append(names)
                 self.write("running")
-                made.run(self.asked, self.progress)
+                with configured(made.trainings[0].meta):
+                    made.run(self.asked, self.progress)
                 self.write("running")
                 return True
         self.progress({"kind": "phase", "message": f"{len(members)} members train one after another: {reason}"})

@@ -259,10 +259,11 @@ def together(
     silent: Callable[[Event], None] = lambda event: None  # noqa: E731
     trainings = []
     for member in members:
-        request = asked.request(member, compile="off").accepting(dataset)
-        meta = request.describe(dataset, member.name)
+        own = replace(dataset)
+        request = asked.request(member, compile="off").accepting(own)
+        meta = request.describe(own, member.name)
         meta["budget"]["save_every"] = asked.save_every
-        trainings.append(Training(meta, dataset, None))
+        trainings.append(Training(meta, own, None))
         request.plan(trainings[-1], silent, trial=False)
     costs = trainings[0].costs()
     _choose(trainings, costs, asked)
@@ -279,7 +280,9 @@ def together(
     return made
 
 
-def taken_up(members: Sequence[Planned], dataset: Dataset, place: Path, locks: ExitStack) -> Together | None:
+def taken_up(
+    members: Sequence[Planned], asked: Asked, dataset: Dataset, place: Path, locks: ExitStack
+) -> Together | None:
     """The stack of begun members at the newest step of which each has a state; None where there is no such step."""
     folders = [RunFolder.open(place / member.name) for member in members]
     common = set.intersection(*(set(folder.checkpoints.steps()) for folder in folders))
@@ -287,7 +290,11 @@ def taken_up(members: Sequence[Planned], dataset: Dataset, place: Path, locks: E
         return None
     for folder in folders:
         locks.enter_context(folder.lock())
-    trainings = [Training(folder.meta, dataset, folder) for folder in folders]
+    trainings = []
+    for member, folder in zip(members, folders, strict=True):
+        own = replace(dataset)
+        asked.request(member, compile="off").accepting(own)
+        trainings.append(Training(folder.meta, own, folder))
     made = Together(members, trainings, trainings[0].costs())
     made.take_up(max(common))
     return made if len({training.done for training in trainings}) == 1 else None  # one was damaged
