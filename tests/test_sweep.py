@@ -15,8 +15,8 @@ from safetensors.numpy import load_file
 
 import elboroom as elbo
 from elboroom.artifacts.files import read_json
-from elboroom.artifacts.run import RunFolder
-from elboroom.core.errors import InputError
+from elboroom.artifacts.run import RunFolder, alone_in
+from elboroom.core.errors import InputError, Stopped
 from elboroom.engine.probe import Cost
 from elboroom.plan import Runtime, chosen
 from elboroom.report.sweep import sweep_html
@@ -362,3 +362,49 @@ def test_a_stack_trains_with_the_threads_that_its_runs_name(
     finally:
         torch.set_num_threads(before)
     assert set(seen) == {(1, True)}
+
+
+def test_a_sweep_that_is_running_is_left_alone(x: np.ndarray[Any, Any], made: Sweep, tmp_path: Path) -> None:
+    words: dict[str, Any] = {"over": {"lr": [1e-3, 1e-2]}, "seeds": 2, "run": made.path, "steps": 20, **QUICK}
+    with alone_in(made.path), pytest.raises(InputError, match="is in use by process"):
+        elbo.sweep("autoencoder", x, or_resume=True, **words)
+    with (
+        RunFolder.open(made.path / made.members[0]["name"]).lock(),
+        pytest.raises(InputError, match="is in use by process"),
+    ):
+        elbo.sweep("autoencoder", x, force=True, **words)
+    assert all((made.path / m["name"] / "weights.safetensors").is_file() for m in made.members)
+
+
+def test_going_on_takes_a_tuple_for_the_list_it_was_and_refuses_another_reading(
+    x: np.ndarray[Any, Any], tmp_path: Path
+) -> None:
+    words: dict[str, Any] = {"over": {"lr": [1e-3, 1e-2]}, "run": tmp_path / "s", "steps": 5, **QUICK}
+    first = elbo.sweep("autoencoder", x, hidden=(8,), **words)
+    again = elbo.sweep("autoencoder", x, hidden=(8,), or_resume=True, **words)
+    assert len(first) == len(again) == 2
+    assert again.run(lr=1e-2, seed=0).path.name == "lr-0.01"
+    with pytest.raises(InputError, match="its reading differ"):
+        elbo.sweep("autoencoder", x, hidden=(8,), or_resume=True, scale="robust", **words)
+
+
+def test_after_a_full_disk_a_sweep_goes_on(
+    x: np.ndarray[Any, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words: dict[str, Any] = {"over": {"lr": [1e-3, 1e-2]}, "run": tmp_path / "s", "steps": 5, **QUICK}
+
+    def full(self: Together, tick: Any, save_every: float) -> None:
+        raise Stopped("no space left on the disk", "failed")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Together, "_tick", full)
+        with pytest.raises(Stopped, match="no space"):
+            elbo.sweep("autoencoder", x, **words)
+    assert read_json(tmp_path / "s" / "sweep.json")["state"] == "stopped"
+    swept = elbo.sweep("autoencoder", x, or_resume=True, **words)
+    assert [m["state"] for m in swept.members] == ["done", "done"]
+
+
+def test_a_value_that_is_not_finite_is_refused() -> None:
+    with pytest.raises(InputError, match="inf is no number"):
+        planned("autoencoder", {"lr": [1e-3, math.inf]}, {}, seeds=1, seed=0)

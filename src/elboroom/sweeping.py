@@ -6,6 +6,7 @@ the sweep itself keeps is sweep.json, which names the members and holds their me
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 import time
@@ -18,12 +19,13 @@ from typing import Any
 
 from elboroom import __version__
 from elboroom.artifacts import files
-from elboroom.artifacts.run import RunFolder
+from elboroom.artifacts.run import RunFolder, alone_in
 from elboroom.core.errors import InputError, Stopped
 from elboroom.data.reading import Reading
 from elboroom.data.source import Dataset, read
 from elboroom.fitting import SPLIT_SEED, fit, resume
 from elboroom.processes import world
+from elboroom.request import Request
 from elboroom.run import Run, load
 from elboroom.sweeping_members import Planned, chosen_values, grouped, planned
 from elboroom.sweeping_stack import Asked, chunks, taken_up, together
@@ -71,10 +73,11 @@ class Sweep:
 
     def run(self, **where: Any) -> Run:
         """The one finished run with these values, as in `run(beta=4, seed=1)`."""
+        asked = json.loads(json.dumps(where, default=str))  # a tuple is a list in sweep.json
         found = [
             m["name"]
             for m in self.members
-            if m["state"] == "done" and all({**m["over"], "seed": m["seed"]}.get(k) == v for k, v in where.items())
+            if m["state"] == "done" and all({**m["over"], "seed": m["seed"]}.get(k) == v for k, v in asked.items())
         ]
         if len(found) != 1:
             raise InputError(f"{len(found)} finished members have {where}; name values and seed until one is left")
@@ -137,10 +140,8 @@ def sweep(
     requests = [asked.request(member) for member in members]  # everything wrong is refused before data are read
     dataset = read(source, requests[0].reading, seed=SPLIT_SEED)
     for member, request in zip(members, requests, strict=True):
-        own = replace(dataset)  # what a member chooses of its columns is its own
-        fitting = request.accepting(own)
-        if member.seed == seed:  # and so is what the data refuse, before anything is trained
-            Training(fitting.describe(own, member.name), own, None)
+        if member.seed == seed:
+            _accepted(request, dataset)
     temporary = Path(tempfile.mkdtemp(prefix="elboroom-")) if run is None else None
     place = (temporary / f"sweep-{model}-{dataset.name}") if temporary else Path(str(run)).expanduser().absolute()
     doing = _Doing(place, members, asked, source, dataset, progress)
@@ -152,11 +153,23 @@ def sweep(
         "seeds": [seed + i for i in range(seeds)],
         "settings": dict(settings or {}),
         "asked": {name: value for name, value in fitted.items() if value and name in ("preset", "epochs", "steps")},
+        "reading": dataset.reading.to_json(),
+        "runtime": {name: fitted[name] for name in ("device", "precision") if fitted.get(name)},
         "command": command,
     }
-    doing.claim(force=force, or_resume=or_resume)
-    doing.carry_through()
+    with ExitStack() as held:
+        doing.claim(held, force=force, or_resume=or_resume)
+        doing.carry_through()
     return Sweep(place, source=source, temporary=temporary)
+
+
+def _accepted(request: Request, dataset: Dataset) -> Training:
+    """A training that is not begun, on a copy of the data: what a member chooses of their columns is its own.
+
+    Raises what the data refuse.
+    """
+    own = replace(dataset)
+    return Training(request.accepting(own).describe(own, ""), own, None)
 
 
 class _Doing:
@@ -183,34 +196,45 @@ class _Doing:
         self.stacks: list[list[str]] = []
         """Names of the members that train in one pass."""
 
-    def claim(self, *, force: bool, or_resume: bool) -> None:
-        """Have the folder: a new or empty one, that of this same sweep (`or_resume`) or any sweep's (`force`)."""
+    def claim(self, held: ExitStack, *, force: bool, or_resume: bool) -> None:
+        """Have the folder, locked into `held`: a new or empty one, that of this same sweep (`or_resume`) or any
+        sweep's (`force`)."""
         known = self.place / "sweep.json"
+        if not known.is_file():
+            if self.place.exists() and (not self.place.is_dir() or any(p.name != "lock" for p in self.place.iterdir())):
+                raise InputError(f"{self.place}: holds files and is no sweep; name a new or empty folder with --run")
+            files.make_folder(self.place)
+        elif not force and not or_resume:
+            raise InputError(
+                f"{self.place}: holds a sweep already; --or-resume goes on with it, --force replaces it, "
+                "or name another folder with --run"
+            )
+        files.probe(self.place)
+        held.enter_context(alone_in(self.place))
         if known.is_file():
             before = files.read_json(known)
             if or_resume:
-                same = ("model", "fingerprint", "over", "seeds", "settings", "asked")
-                differs = next((key for key in same if before.get(key) != self.meta[key]), "")
-                if differs:
-                    raise InputError(
-                        f"{self.place}: holds another sweep, its {differs} differ; name another folder with --run"
-                    )
-                self.stacks = [list(names) for names in before.get("stacks", [])]
-            elif not force:
-                raise InputError(
-                    f"{self.place}: holds a sweep already; --or-resume goes on with it, --force replaces it, "
-                    "or name another folder with --run"
-                )
+                self.go_on_with(before)
             else:
                 for member in before.get("members", []):
-                    old = self.place / Path(str(member.get("name", ""))).name
-                    if (old / "run.json").is_file():
-                        files.remove_tree(old)
-        elif self.place.exists() and (not self.place.is_dir() or any(self.place.iterdir())):
-            raise InputError(f"{self.place}: holds files and is no sweep; name a new or empty folder with --run")
-        files.make_folder(self.place)
-        files.probe(self.place)
+                    self.remove(Path(str(member.get("name", ""))).name)
         self.write("running")
+
+    def go_on_with(self, before: dict[str, Any]) -> None:
+        """Take up what was begun; raises InputError where it is another sweep."""
+        same = ("model", "fingerprint", "over", "seeds", "settings", "asked", "reading", "runtime")
+        mine = json.loads(json.dumps(self.meta))  # a tuple is a list there
+        differs = next((key for key in same if key in before and before[key] != mine[key]), "")
+        if differs:
+            raise InputError(f"{self.place}: holds another sweep, its {differs} differ; name another folder with --run")
+        self.stacks = [list(names) for names in before.get("stacks", [])]
+
+    def remove(self, name: str) -> None:
+        """Remove a member's folder; one that another process is training is refused."""
+        old = self.place / name
+        if (old / "run.json").is_file():
+            with RunFolder.open(old).lock():
+                files.remove_tree(old)
 
     # -- the members ---------------------------------------------------------------------------------------------------
 
@@ -237,9 +261,7 @@ class _Doing:
         """A group in parts small enough to gain by stacking."""
         if len(group) == 1:
             return [group]
-        own = replace(self.dataset)
-        request = self.asked.request(group[0], compile="off").accepting(own)
-        training = Training(request.describe(own, ""), own, None)
+        training = _accepted(self.asked.request(group[0], compile="off"), self.dataset)
         operations = sum(cost.operations for cost in training.costs())
         return chunks(group, operations, training.device.type)
 
@@ -260,10 +282,11 @@ class _Doing:
         return str(RunFolder.open(path).meta["state"]) if (path / "run.json").is_file() else ""
 
     def settled(self, member: Planned) -> bool:
-        """Whether nothing is left to do: done, failed, or stopped as hopeless."""
+        """Whether nothing is left to do: done, not finite any more, or stopped as hopeless; a full disk is no end."""
         state = self.state(member)
-        return state in ("done", "failed") or (
-            state == "stopped" and bool(RunFolder.open(self.place / member.name).meta.get("hopeless"))
+        meta = RunFolder.open(self.place / member.name).meta if state else {}
+        return state == "done" or bool(
+            (state == "failed" and meta.get("not_finite")) or (state == "stopped" and meta.get("hopeless"))
         )
 
     def in_one_pass(self, members: list[Planned]) -> bool:
@@ -277,7 +300,7 @@ class _Doing:
                 if any(max(RunFolder.open(self.place / m.name).checkpoints.steps(), default=0) for m in begun):
                     return False
                 for member in begun:  # a kill left some of the folders made, at step 0
-                    files.remove_tree(self.place / member.name)
+                    self.remove(member.name)
                 self.progress({"kind": "phase", "message": f"preparing one pass for {len(members)} members"})
                 found = together(members, self.asked, self.dataset, self.place, locks)
                 made, reason = (None, found) if isinstance(found, str) else (found, "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -80,6 +81,9 @@ def chosen_values(
         if isinstance(given, str) or not isinstance(given, Sequence) or len(given) < 2:
             raise InputError(f"--over {name}: one value is no sweep; give two or more, as in --over {name}=A,B")
         values = [checked(entry, {**settings, name: value})[name] for value in given]
+        endless = next((v for v in values if isinstance(v, float) and not math.isfinite(v)), None)
+        if endless is not None:
+            raise InputError(f"--over {name}: {endless} is no number that a run could have; give finite ones")
         twice = next((v for i, v in enumerate(values) if v in values[:i]), None)
         if twice is not None:
             raise InputError(f"--over {name}: the value {twice} stands there twice; leave one out")

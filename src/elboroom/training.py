@@ -307,6 +307,7 @@ class Training:
         where = self.culprit(tick)
         if not first_non_finite(state(self.losses, self.programs)):
             self.save()
+        self.meta["not_finite"] = True
         raise Stopped(
             f"step {tick.step + 1:,}: {where}; no update was made with it and the state of step {tick.step:,} is kept. "
             "Try a smaller --lr, or look at these rows of the data",

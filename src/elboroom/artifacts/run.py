@@ -32,7 +32,7 @@ from elboroom.core.errors import InputError
 from . import files
 from .manifest import Checkpoints
 
-__all__ = ["RunFolder"]
+__all__ = ["RunFolder", "alone_in"]
 
 FORMAT, SCHEMA = "elboroom-run", 1
 
@@ -234,6 +234,16 @@ def _matters(entry: os.DirEntry[str]) -> bool:
         return True
     begun = {"step-0000000000"} if entry.name == "checkpoints" else set()
     return any(name not in begun and not files.is_litter(name) for name in os.listdir(entry.path))
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Be the one process that writes in a folder that is no run; raises as the lock of a run does."""
+    descriptor = _locked(folder / "lock")
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _locked(path: Path) -> int:
