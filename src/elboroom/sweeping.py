@@ -139,9 +139,8 @@ def sweep(
         raise InputError("a sweep takes --epochs or --steps: members that train unequally long cannot be compared")
     requests = [asked.request(member) for member in members]  # everything wrong is refused before data are read
     dataset = read(source, requests[0].reading, seed=SPLIT_SEED)
-    for member, request in zip(members, requests, strict=True):
-        if member.seed == seed:
-            _accepted(request, dataset)
+    for request in requests[::seeds]:
+        _accepted(request, dataset)
     temporary = Path(tempfile.mkdtemp(prefix="elboroom-")) if run is None else None
     place = (temporary / f"sweep-{model}-{dataset.name}") if temporary else Path(str(run)).expanduser().absolute()
     doing = _Doing(place, members, asked, source, dataset, progress)
