@@ -145,14 +145,10 @@ def sweep(
     place = (temporary / f"sweep-{model}-{dataset.name}") if temporary else Path(str(run)).expanduser().absolute()
     doing = _Doing(place, members, asked, source, dataset, progress)
     doing.meta |= {
-        "model": model,
-        "data": dataset.source or dataset.name,
-        "fingerprint": dataset.fingerprint,
         "over": chosen_values(requests[0].entry, over or {}, settings or {}),
         "seeds": [seed + i for i in range(seeds)],
         "settings": dict(settings or {}),
         "asked": {name: value for name, value in fitted.items() if value and name in ("preset", "epochs", "steps")},
-        "reading": dataset.reading.to_json(),
         "runtime": {name: fitted[name] for name in ("device", "precision") if fitted.get(name)},
         "command": command,
     }
@@ -191,6 +187,10 @@ class _Doing:
             "schema_version": SCHEMA,
             "created_by": f"elboroom {__version__}",
             "name": place.name,
+            "model": asked.model,
+            "data": dataset.source or dataset.name,
+            "fingerprint": dataset.fingerprint,
+            "reading": dataset.reading.to_json(),
         }
         self.stacks: list[list[str]] = []
         """Names of the members that train in one pass."""
