@@ -75,7 +75,7 @@ def test_of_different_tokenizers_only_bits_per_byte_compare(texts: dict[str, Any
     for key in ("loss_nats_per_token", "perplexity", "token_accuracy"):
         assert len(measures[key]["differences"]) == 1
         cell = measures[key]["cells"][2]
-        assert (cell["value"], cell["why"]) == (None, "its tokens are others: only bits per byte compare")
+        assert (cell["apart"], cell["why"]) == (True, "its tokens are others: only bits per byte compare")
 
 
 def test_a_text_held_out_elsewhere_is_refused(texts: dict[str, Any]) -> None:

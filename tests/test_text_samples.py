@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from elboroom.core.errors import InputError
-from elboroom.data.tokenizers import Char
+from elboroom.data.tokenizers import Byte, Char
 from elboroom.pace import is_round
 from elboroom.report.text import taken_apart
 from elboroom.speed import copy_rate, generation_speed
@@ -69,6 +70,16 @@ def test_the_prompt_is_whole_words_where_there_are_some() -> None:
     assert opening_words(letters, ids) == "The first words of a text that goes on"
     joined = torch.from_numpy(letters.encode(text.replace(" ", "")))
     assert len(opening_words(letters, joined)) == 40
+
+
+def test_the_prompt_begins_after_the_end_of_the_document_before_and_ends_with_a_whole_character() -> None:
+    tokenizer = Byte(end=True)
+    words = tokenizer.encode("one document")
+    ids = np.concatenate([[tokenizer.end], words, [tokenizer.end], words])
+    assert opening_words(tokenizer, torch.from_numpy(ids)) == "one document"
+    assert opening_words(tokenizer, torch.tensor([tokenizer.end])) == ""
+    broken = torch.from_numpy(tokenizer.encode("春" * 30)[:64])  # 64 bytes are 21 characters and a third
+    assert opening_words(tokenizer, broken) == "春" * 21
 
 
 def test_samples_are_kept_at_round_looks() -> None:

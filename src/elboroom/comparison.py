@@ -7,6 +7,8 @@ be told than two intervals side by side would show. Where 0 is inside, the answe
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -35,6 +37,8 @@ __all__ = ["Picked", "compare", "table"]
 
 COMPARED = 1000
 """Samples of each run, of all alike: measures of different numbers of examples do not compare."""
+TOGETHER = ("took_s", "step_s", "peak_bytes")
+"""Costs that runs trained in one pass have in common."""
 CHUNK = 1 << 20
 """Tokens of a text whose bytes are looked at together."""
 
@@ -112,6 +116,7 @@ def compare(
         "costs": _costs(sides),
         "settings": _settings(sides),
         "notes": _notes(sides, about),
+        "foot": _foot(sides),
     }
 
 
@@ -129,8 +134,7 @@ def _sides(runs: Sequence[Run], data: Any) -> tuple[list[Side], dict[str, Any]]:
         return sides, {"name": first.name, "fingerprint": first.fingerprint, "split": "all", **_counted(sides[0])}
     datasets = [_of(run, lambda run: run.dataset()) for run in runs]
     if len({_identity(dataset) for dataset in datasets}) > 1:
-        told = ", ".join(f"{name}: {dataset.name}" for name, dataset in zip(names, datasets, strict=True))
-        raise InputError(f"these runs were made from different data ({told}); give data for all of them with --data")
+        raise InputError(f"{_unlike(names, datasets)}; give data for all of them with --data")
     parts = [held_out(dataset) for dataset in datasets]
     if "train" in parts:
         path = runs[parts.index("train")].path
@@ -162,6 +166,24 @@ def _is_seen(dataset: Dataset, run: Run) -> bool:
 def _identity(dataset: Dataset) -> Any:
     """What is the same in datasets of the same data; a text's fingerprint holds its tokenizer, its bytes do not."""
     return ("text", dataset.text["bytes"]) if dataset.spec.kind == "text" else dataset.fingerprint
+
+
+def _unlike(names: list[str], datasets: list[Dataset]) -> str:
+    """By what the data of these runs differ: their names, or, where these are one, how they were read."""
+    told = ", ".join(f"{name}: {dataset.name}" for name, dataset in zip(names, datasets, strict=True))
+    readings = [dataset.reading.to_json() for dataset in datasets]
+    ways = [key for key in readings[0] if key != "split" and any(one[key] != readings[0][key] for one in readings)]
+    if not ways or len({dataset.name for dataset in datasets}) > 1:
+        return f"these runs were made from different data ({told})"
+    how = "; ".join(
+        f"{way}: {', '.join(f'{name} {_as_flag(one[way])}' for name, one in zip(names, readings, strict=True))}"
+        for way in ways
+    )
+    return f"these runs read {datasets[0].name} differently ({how})"
+
+
+def _as_flag(value: Any) -> str:
+    return ",".join(map(str, value)) or "none" if isinstance(value, list) else str(value or "none")
 
 
 def _held(datasets: list[Dataset], parts: list[str]) -> list[Rows]:
@@ -285,8 +307,23 @@ def _costs(sides: list[Side]) -> list[dict[str, Any]]:
 
 def _cost(side: Side, key: str) -> dict[str, Any]:
     meta = side.run.meta
-    value = meta["took_s"] / max(1, meta["step"]) if key == "step_s" else meta.get(key)
-    return {"run": side.name, "value": value, "why": "was not recorded" if value is None else "one run, no interval"}
+    value: float | None = meta.get(key)
+    if key in ("took_s", "step_s"):
+        seconds, steps = _trained(side)
+        value = seconds if key == "took_s" or seconds is None else seconds / max(1, steps)
+    cell = {"run": side.name, "value": value, "why": "was not recorded" if value is None else "one run, no interval"}
+    stack = re.search(r"one pass trains (\d+) members", str((meta.get("choices") or {}).get("stack", "")))
+    if stack is None or value is None or key not in TOGETHER:
+        return cell
+    return cell | {"why": f"of one pass that trained {stack[1]} runs at once", "together": int(stack[1])}
+
+
+def _trained(side: Side) -> tuple[float | None, int]:
+    """Seconds of training alone, none of measuring and pages, and of how many steps; without a history, as noted."""
+    meta, file = side.run.meta, side.run.path / "history.jsonl"
+    rows = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    last = json.loads(rows[-1]) if rows else {"time_s": meta.get("trained_s"), "step": meta.get("step")}
+    return last.get("time_s"), last.get("step") or 0
 
 
 def _settings(sides: list[Side]) -> list[dict[str, Any]]:
@@ -319,3 +356,8 @@ def _notes(sides: list[Side], about: dict[str, Any]) -> list[str]:
     if unfinished:
         notes.append(f"Not finished: {', '.join(unfinished)}.")
     return notes
+
+
+def _foot(sides: list[Side]) -> list[str]:
+    """What stands under the table."""
+    return ["Verdicts hold for these weights: of each run one training is measured, and another seed may differ."]

@@ -1,8 +1,9 @@
 """Codes of several runs side by side: how far all of them together lie from the law they shall follow, and what each
 run minimises, with the terms as they were last measured.
 
-A run that assumes no law is measured against N(0, I). Runs whose codes follow different laws do not compare. Each run
-has draws of its own, so the interval of a difference follows from both (`square_and_add`).
+A run that assumes no law is measured against N(0, I). Runs whose codes follow different laws, or are of different
+widths, do not compare. Each run has draws of its own, so the interval of a difference follows from both
+(`square_and_add`).
 """
 
 from __future__ import annotations
@@ -33,10 +34,15 @@ def compared_codes(sides: list[Side]) -> list[dict[str, Any]]:
     able = [side for side in sides if _found(side)]
     if not able:
         return []
-    laws = [_found(side)["law"] for side in able]
-    law = max(laws, key=laws.count)
-    like = [side for side, one in zip(able, laws, strict=True) if one == law]
-    return [_row(key, sides, like, law) for key in ROWS]
+    spaces = [_space(side) for side in able]
+    space = max(spaces, key=spaces.count)
+    like = [side for side, one in zip(able, spaces, strict=True) if one == space]
+    apart = {
+        side.name: f"its codes follow {law}, not {space[0]}" if law != space[0] else f"codes of {width}, not {space[1]}"
+        for side, (law, width) in zip(able, spaces, strict=True)
+        if (law, width) != space
+    }
+    return [_row(key, sides, like, apart, space[0]) for key in ROWS]
 
 
 def objectives(sides: list[Side]) -> list[dict[str, Any]]:
@@ -60,18 +66,24 @@ def _found(side: Side) -> dict[str, Any]:
     return (side.found.details.get("matching") or {}) if side.found else {}
 
 
-def _row(key: str, sides: list[Side], like: list[Side], law: str) -> dict[str, Any]:
+def _space(side: Side) -> tuple[str, str]:
+    """The law that codes follow, and how wide they are."""
+    z = side.found.codes.get("z") if side.found else None
+    return str(_found(side)["law"]), "" if z is None else f"{z.shape[1]} numbers"
+
+
+def _row(key: str, sides: list[Side], like: list[Side], apart: dict[str, str], law: str) -> dict[str, Any]:
     entry, unit = ROWS[key]
     found = {side.name: _interval(_found(side)[entry]) for side in like}
     names = list(found)
     n = min(_found(side)["n"] for side in like)
     differences = [{**_difference(a, b, found[a], found[b]), "n": n} for a, b in combinations(names, 2)]
-    best, told = judged(names, len(sides), differences, -1, favoured(sides))
+    best, told = judged(names, len(sides), differences, -1, favoured(sides), apart)
     return {
         "key": key,
         "unit": f"{unit}, against {law}",
         "better": "less",
-        "cells": [_cell(side, key, found.get(side.name), law) for side in sides],
+        "cells": [_cell(side, key, law, apart) for side in sides],
         "references": [{"name": "equal laws", "value": 0.5}] if key == "code_auc" else [],
         "differences": differences,
         "best": best,
@@ -84,18 +96,16 @@ def _interval(entry: dict[str, Any]) -> Interval:
     return Interval(value, low, high)
 
 
-def _cell(side: Side, key: str, found: Interval | None, law: str) -> dict[str, Any]:
-    """With the p value of equal laws, where the measure has one."""
-    if found is not None:
+def _cell(side: Side, key: str, law: str, apart: dict[str, str]) -> dict[str, Any]:
+    """With the p value of equal laws, where the measure has one; none where codes follow another law."""
+    why = apart.get(side.name, "")
+    if _found(side).get("law") == law:
         entry = ROWS[key][0]
         ends = {end: _found(side)[entry][end] for end in ("value", "low", "high")}
         p = {"p": _found(side)[entry]["p"]} if "p" in _found(side)[entry] else {}
-        return {"run": side.name, **ends, "n": _found(side)["n"], "why": "", **p}
-    other = _found(side).get("law")
+        return {"run": side.name, **ends, "n": _found(side)["n"], "why": why, **p, **({"apart": True} if why else {})}
     nothing = absent(side, key)
-    if other:
-        nothing |= {"why": f"its codes follow {other}, not {law}", "lacks": ""}
-    return nothing
+    return nothing | {"why": why, "lacks": ""} if why else nothing
 
 
 def _difference(a: str, b: str, mine: Interval, other: Interval) -> dict[str, Any]:

@@ -31,6 +31,9 @@ from elboroom.metrics.interval import (
 )
 from elboroom.metrics.paired import in_blocks, mean_difference, share_difference
 from elboroom.metrics.text import perplexity
+from elboroom.nn.likelihood import HEADS, head_for
+from elboroom.nn.mixed import MixedHead
+from elboroom.nn.pixels import BernoulliHead
 
 if TYPE_CHECKING:
     from elboroom.data.source import Dataset
@@ -54,7 +57,8 @@ class Kind:
     weight: str = ""
     """The entry that says how much an item counts; without it all items count alike."""
     same: tuple[str, ...] = ()
-    """What must agree: the scaling of `x`, its `columns`, the `tokens`, the `horizon`."""
+    """What must agree: the scaling of `x`, its `columns`, the `tokens`, the `horizon`, the `law` of x, the `question`
+    (which cells are told from which), the `labels`. Where one does not, a run keeps its value and is not judged."""
     as_read: str = ""
     """The entry that stands in where x is scaled differently, made of the values as they were read."""
     as_read_unit: str = ""
@@ -68,15 +72,15 @@ class Kind:
 
 
 MEASURES: dict[str, Kind] = {
-    "bits_per_dim": Kind(better=-1, weight="cells", same=("x",)),
+    "bits_per_dim": Kind(better=-1, weight="cells", same=("x", "law")),
     "bits_per_byte": Kind(better=-1, weight="cells"),
     "loss_nats_per_token": Kind(better=-1, weight="tokens", same=("tokens",)),
     "perplexity": Kind(better=-1, of="loss_nats_per_token", weight="tokens", same=("tokens",), exp=True),
     "token_accuracy": Kind(better=1, weight="tokens", same=("tokens",), share=True),
-    "elbo_nats": Kind(better=1, same=("x",)),
-    "log_likelihood_nats": Kind(better=1, same=("x",)),
+    "elbo_nats": Kind(better=1, same=("x", "law")),
+    "log_likelihood_nats": Kind(better=1, same=("x", "law")),
     "rate_nats": Kind(better=0, same=("x",)),
-    "distortion_nats": Kind(better=0, same=("x",)),
+    "distortion_nats": Kind(better=0, same=("x", "law")),
     "reconstruction_bce": Kind(better=-1, weight="cells", same=("x",)),
     "reconstruction_mse": Kind(
         better=-1,
@@ -89,7 +93,7 @@ MEASURES: dict[str, Kind] = {
     "mae": Kind(
         better=-1,
         weight="numeric_cells",
-        same=("x", "columns"),
+        same=("x", "columns", "question"),
         as_read="mae_as_read",
         as_read_unit=OF_ALL,
     ),
@@ -100,12 +104,12 @@ MEASURES: dict[str, Kind] = {
         as_read_unit=OF_ALL,
     ),
     "coverage_90": Kind(better=0, share=True),
-    "accuracy": Kind(better=1, weight="steps", share=True),
-    "balanced_accuracy": Kind(better=1, of="predicted", share=True, statistic=balanced_accuracy),
-    "macro_f1": Kind(better=1, of="predicted", share=True, statistic=macro_f1),
-    "log_loss_nats": Kind(better=-1, weight="steps"),
-    "trustworthiness": Kind(better=1),
-    "neighbour_accuracy": Kind(better=1),
+    "accuracy": Kind(better=1, weight="steps", same=("labels",), share=True),
+    "balanced_accuracy": Kind(better=1, of="predicted", same=("labels",), share=True, statistic=balanced_accuracy),
+    "macro_f1": Kind(better=1, of="predicted", same=("labels",), share=True, statistic=macro_f1),
+    "log_loss_nats": Kind(better=-1, weight="steps", same=("labels",)),
+    "trustworthiness": Kind(better=1, same=("x",)),
+    "neighbour_accuracy": Kind(better=1, same=("labels",)),
 }
 
 
@@ -154,15 +158,50 @@ class Side:
 
     def agreement(self, what: str) -> Any:
         """What must be equal in two runs; see `Kind.same`."""
+        if what in ("law", "question", "labels"):
+            return {"law": self.law, "question": self.question, "labels": self.labels}[what]()
         if what == "tokens":
             return json.dumps(self.run.transform.to_json(), sort_keys=True)
         if what == "columns":
             return [column.name for column in self.run.spec.columns]
         return self.horizon() if what == "horizon" else self.space()
 
+    def law(self) -> str:
+        """Of what its likelihoods are: numbers of different laws have no common zero."""
+        named = getattr(self.run.model.config, "likelihood", "auto")
+        head = head_for(named if named in HEADS else "auto", self.run.spec)
+        if head.discrete:
+            return "a probability"
+        if isinstance(head, BernoulliHead):
+            return "a cross-entropy of grey values"
+        parts = {h.discrete for h in head.heads.values()} if isinstance(head, MixedHead) else {False}
+        return "a density" if parts == {False} else "a density of some columns, a probability of others"
+
+    def question(self) -> tuple[str, tuple[str, ...]]:
+        """Which cells are told, in words, and the names of those from which."""
+        details = self.found.details if self.found else {}
+        if "imputation" in details:
+            return str(details["imputation"]["question"]), tuple(sorted(details["imputation"]["landmarks"]))
+        return ("rows ahead" if "series" in details else "all cells told from themselves"), ()
+
+    def labels(self) -> tuple[Any, ...]:
+        """The classes, and of each item the name of its own; where only steps have labels, their column."""
+        classes, given = self.dataset.spec.classes, self.values.get("label")
+        if given is None:
+            return classes, self.run.meta["data"]["reading"].get("label", "")
+        ordered = given[np.argsort(self.values["index"], kind="stable")].tolist()
+        return tuple(sorted(classes)), tuple(classes[i] if 0 <= i < len(classes) else str(i) for i in ordered)
+
     def otherwise(self, what: str) -> str:
         """Why its numbers do not stand beside others."""
+        if what == "law":
+            return f"its likelihood is {self.law()}"
+        if what == "question":
+            told, landmarks = self.question()
+            few = f"{', '.join(landmarks[:3])}{' ...' if len(landmarks) > 3 else ''}"
+            return f"another question: {told}{f' ({few})' if landmarks else ''}"
         return {
+            "labels": "its labels or their classes are others",
             "x": f"read with scale {self.scale}: its numbers are of another x",
             "columns": "reads other columns",
             "tokens": "its tokens are others: only bits per byte compare",
@@ -180,15 +219,17 @@ def measured(key: str, sides: list[Side]) -> dict[str, Any] | None:
     agreed = [[side.agreement(what) for what in same] for side in able]
     reference = max(agreed, key=agreed.count)
     like = [side for side, found in zip(able, agreed, strict=True) if found == reference]
-    cells = [_cell(side, kind, source) if side in like else absent(side, key) for side in sides]
+    cells = [_cell(side, kind, source) if side in able else absent(side, key) for side in sides]
+    apart: dict[str, str] = {}
     for side, found in zip(able, agreed, strict=True):
         if side not in like:
             what = next(w for w, a, b in zip(same, found, reference, strict=True) if a != b)
-            cells[sides.index(side)] |= {"why": side.otherwise(what), "lacks": ""}
+            apart[side.name] = side.otherwise(what)
+            cells[sides.index(side)] |= {"why": apart[side.name], "apart": True}
     metrics = [side.found.metrics[key] for side in like if side.found]
     differences = [_difference(a, b, kind, source) for a, b in combinations(like, 2)]
     names = [side.name for side in like]
-    best, told = judged(names, len(sides), differences, kind.better, favoured(sides))
+    best, told = judged(names, len(sides), differences, kind.better, favoured(sides), apart)
     as_read = source == kind.as_read
     return {
         "key": key,

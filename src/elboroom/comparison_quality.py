@@ -52,18 +52,21 @@ def _row(key: str, sides: list[Side]) -> dict[str, Any] | None:
     spaces = [_space(side) for side in able]
     reference = max(spaces, key=spaces.count)
     like = [side for side, space in zip(able, spaces, strict=True) if space == reference]
-    found = {side.name: _interval(side, key) for side in like}
+    found = {side.name: _interval(side, key) for side in able}
+    apart = {
+        side.name: "measured by other features, or on another number of examples" for side in able if side not in like
+    }
     better = BETTER[key]
     differences = [_difference(a.name, b.name, found[a.name], found[b.name], better) for a, b in combinations(like, 2)]
     for difference in differences:
         difference["n"] = reference[1]
-    best, told = judged([side.name for side in like], len(sides), differences, better, favoured(sides))
+    best, told = judged([side.name for side in like], len(sides), differences, better, favoured(sides), apart)
     first = _metrics(like[0])[key]
     return {
         "key": key,
         "unit": first["unit"],
         "better": {1: "more", -1: "less"}[better],
-        "cells": [_cell(side, key, found.get(side.name), side in able) for side in sides],
+        "cells": [_cell(side, key, found.get(side.name), apart) for side in sides],
         "references": next((m["references"] for side in like if (m := _metrics(side)[key]).get("references")), []),
         "differences": differences,
         "best": best,
@@ -86,19 +89,17 @@ def _space(side: Side) -> tuple[tuple[str, ...], int]:
 
 
 def _interval(side: Side, key: str) -> Interval:
-    """NaN ends where there is none."""
+    """NaN ends where there is none: a count of these very samples says nothing of others, so its two ends are one."""
     found = _metrics(side)[key]
     value, low, high = (math.nan if found[end] is None else float(found[end]) for end in ("value", "low", "high"))
-    return Interval(value, low, high)
+    return Interval(value, math.nan, math.nan) if low == high else Interval(value, low, high)
 
 
-def _cell(side: Side, key: str, found: Interval | None, able: bool) -> dict[str, Any]:
-    if found is not None:
-        return {"run": side.name, **_ends(found), "n": _metrics(side)[key]["n"], "why": ""}
-    nothing = absent(side, key)
-    if able:
-        nothing |= {"why": "measured by other features, or on another number of examples", "lacks": ""}
-    return nothing
+def _cell(side: Side, key: str, found: Interval | None, apart: dict[str, str]) -> dict[str, Any]:
+    if found is None:
+        return absent(side, key)
+    cell = {"run": side.name, **_ends(found), "n": _metrics(side)[key]["n"], "why": ""}
+    return {**cell, "why": apart[side.name], "apart": True} if side.name in apart else cell
 
 
 def _difference(a: str, b: str, mine: Interval, other: Interval, better: int) -> dict[str, Any]:

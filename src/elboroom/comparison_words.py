@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import math
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from elboroom.core import registry
 from elboroom.metrics.interval import Interval
 
-__all__ = ["best_of", "judged", "lacking", "said", "table", "verdict"]
+__all__ = ["best_of", "judged", "lacking", "not_comparable", "said", "table", "verdict"]
 
 WITHOUT = {
     "Encodes": "cannot encode",
@@ -41,7 +42,9 @@ NAMED = 4
 
 
 def verdict(a: str, b: str, difference: Interval, better: int) -> str:
-    """Of the difference a minus b."""
+    """Of the difference a minus b; "" where it has no interval, since then nothing can be told."""
+    if not (math.isfinite(difference.low) and math.isfinite(difference.high)):
+        return ""
     if not difference.clear_of_zero:
         return "no difference"
     up = difference.value > 0
@@ -62,12 +65,33 @@ def best_of(names: list[str], differences: list[dict[str, Any]], better: int) ->
 
 
 def judged(
-    names: list[str], runs: int, differences: list[dict[str, Any]], better: int, favoured: Collection[str] = ()
+    names: list[str],
+    runs: int,
+    differences: list[dict[str, Any]],
+    better: int,
+    favoured: Collection[str] = (),
+    apart: Mapping[str, str] = {},
 ) -> tuple[str | None, str]:
     """(the best run, what can be said) of the runs `names`, out of so many.
 
-    Those that are `favoured` were trained on these data: where two others remain, only these are judged.
+    Those that are `favoured` were trained on these data: where two others remain, only these are judged. Of those
+    `apart`, which are none of `names`, is said why their numbers answer another question.
     """
+    best, told = _of_those(names, runs, differences, better, favoured)
+    if not apart:
+        return best, told
+    others = not_comparable(apart)
+    return best, others if len(names) == 1 else f"{told}; {others}"
+
+
+def not_comparable(apart: Mapping[str, str]) -> str:
+    """Of runs by name why their numbers do not stand beside the others."""
+    return f"not comparable: {', '.join(f'{name} ({why})' for name, why in apart.items())}"
+
+
+def _of_those(
+    names: list[str], runs: int, differences: list[dict[str, Any]], better: int, favoured: Collection[str]
+) -> tuple[str | None, str]:
     fair = [name for name in names if name not in favoured]
     if len(fair) == len(names):
         best = best_of(names, differences, better)
@@ -96,6 +120,8 @@ def said(names: list[str], runs: int, differences: list[dict[str, Any]], best: s
     """What can be said of the runs `names`, out of so many."""
     if len(names) == 1:
         return f"only {names[0]} can answer" if runs > 1 else ""
+    if all(not d["verdict"] for d in differences):
+        return _without_ends(names, differences)
     equal = [d for d in differences if d["verdict"] == "no difference"]
     if len(equal) == len(differences):
         return "no difference" if len(names) == 2 else "none can be told apart"
@@ -115,6 +141,14 @@ def said(names: list[str], runs: int, differences: list[dict[str, Any]], best: s
     return "; ".join(parts)
 
 
+def _without_ends(names: list[str], differences: list[dict[str, Any]]) -> str:
+    """No interval, no verdict."""
+    if len(names) > 2 or differences[0]["value"] is None:
+        return "no interval, no verdict"
+    value = differences[0]["value"]
+    return f"{f'differ by {abs(value):.3g}' if value else 'equal'}; no interval, no verdict"
+
+
 def _and(names: Iterable[str]) -> str:
     *some, last = sorted(names)
     return f"{', '.join(some)} and {last}" if some else last
@@ -129,22 +163,27 @@ def table(comparison: dict[str, Any]) -> str:
         arrow = {"more": " (more is better)", "less": " (less is better)", "": ""}[measure["better"]]
         rows.append([measure["key"] + arrow, *cells, measure["said"]])
     for cost in comparison["costs"]:
-        rows.append([cost["label"], *[_spent(cell["value"], cost["unit"]) for cell in cost["cells"]], ""])
+        rows.append([cost["label"], *[_spent(cell, cost["unit"]) for cell in cost["cells"]], ""])
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([*comparison["notes"], "", *lines])
+    foot = list(comparison.get("foot") or [])
+    if any(cell.get("apart") for measure in comparison["measures"] for cell in measure["cells"]):
+        foot.insert(0, "In brackets: not comparable with the others of its row.")
+    return "\n".join([*comparison["notes"], "", *lines, *(["", *foot] if foot else [])])
 
 
-def _spent(value: float | None, unit: str) -> str:
+def _spent(cell: dict[str, Any], unit: str) -> str:
+    value = cell["value"]
     if value is None:
         return "not recorded"
-    return f"{value / 1e6:,.6g} MB" if unit == "bytes" else f"{value:,.6g} {unit}"
+    told = f"{value / 1e6:,.6g} MB" if unit == "bytes" else f"{value:,.6g} {unit}"
+    return f"{told} ({cell['together']} runs in one pass)" if cell.get("together") else told
 
 
 def _written(cell: dict[str, Any]) -> str:
     if cell["value"] is None:
         return cell.get("lacks") or "none"
-    if cell["low"] is None:
-        return f"{cell['value']:.5g}"
-    reach = max(cell["high"] - cell["value"], cell["value"] - cell["low"])
-    return f"{cell['value']:.5g} ± {reach:.2g}"
+    told = f"{cell['value']:.5g}"
+    if cell["low"] is not None:
+        told += f" ± {max(cell['high'] - cell['value'], cell['value'] - cell['low']):.2g}"
+    return f"({told})" if cell.get("apart") else told

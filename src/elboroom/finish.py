@@ -83,12 +83,19 @@ def finish(training: Training, progress: Callable[[Event], None]) -> None:
         with suppress(Unable):  # it was made with its attention off
             _picture(folder, "looks.png", looking(model, transform, spec, seed=training.seed).sheet(factor=1))
     meta.update(state="done", why="", step=training.done, took_s=round(training.took_s(), 3))
+    meta["trained_s"] = _trained_s(folder)
     for page in (folder.card, folder.report):  # of an earlier end: a kill from here on leaves them to be made again
         if page.is_file():
             files.unlink(page)
     folder.write_meta(meta)
     pages(folder, progress)
     progress({"kind": "done", "message": str(folder.path), "logs": found.metrics})
+
+
+def _trained_s(folder: RunFolder) -> float:
+    """Seconds of training alone, over all sittings: what history says of its last step."""
+    rows = folder.history.read_text(encoding="utf-8").splitlines() if folder.history.is_file() else []
+    return float(json.loads(rows[-1]).get("time_s", 0.0)) if rows else 0.0
 
 
 def pages(folder: RunFolder, progress: Callable[[Event], None] = lambda event: None) -> None:

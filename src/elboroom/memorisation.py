@@ -25,12 +25,14 @@ from elboroom.metrics.memorisation import LEAST, LONG, Copying, copying, equal_s
 if TYPE_CHECKING:
     from elboroom.data.tokenizers import Tokenizer
 
-__all__ = ["Memorised", "memorised", "tokens_for"]
+__all__ = ["CUT", "Memorised", "memorised", "tokens_for"]
 
 Bytes = NDArray[np.uint8]
 TEXTS, TOKENS, FEWEST = 16, 256, 32
 PROMPT = 16
 """Tokens of held-out text before each sample."""
+CUT = "\ufffd"
+"""What stands where tokens end inside a character; a model has never read it."""
 WORK = 2e10
 """Weights times tokens that samples may cost."""
 AROUND = 60
@@ -88,7 +90,7 @@ def _prompts(tokenizer: Tokenizer, held: Tensor) -> list[str]:
         ids = held[start : start + PROMPT].tolist()
         if tokenizer.end in ids:  # what lies before it is another document
             ids = ids[len(ids) - ids[::-1].index(tokenizer.end) :]
-        found.append(tokenizer.decode(ids))
+        found.append(tokenizer.decode(ids).strip(CUT))
     return found
 
 

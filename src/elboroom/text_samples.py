@@ -18,7 +18,7 @@ from elboroom.data.text import TextTransform
 from elboroom.data.windows import Windows
 from elboroom.evaluate import held_out
 from elboroom.generation import generate
-from elboroom.memorisation import tokens_for
+from elboroom.memorisation import CUT, tokens_for
 
 if TYPE_CHECKING:
     from elboroom.data.source import Dataset
@@ -34,7 +34,10 @@ PROMPT_TOKENS, PROMPT = 64, 40
 def opening_words(tokenizer: Tokenizer, held: Tensor) -> str:
     """The beginning of the held-out text, whole words of its first document."""
     ids = held[:PROMPT_TOKENS].tolist()
-    text = tokenizer.decode(ids[: ids.index(tokenizer.end)] if tokenizer.end in ids else ids)[:PROMPT]
+    first = next((i for i, token in enumerate(ids) if token != tokenizer.end), len(ids))
+    ids = ids[first:]
+    text = tokenizer.decode(ids[: ids.index(tokenizer.end)] if tokenizer.end in ids else ids)
+    text = text.rstrip(CUT)[:PROMPT]
     end = max(text.rfind(" "), text.rfind("\n"))
     return text[:end] if end > PROMPT // 2 else text
 

@@ -16,6 +16,7 @@ from elboroom.cli.main import main
 from elboroom.core.errors import InputError, Unable
 from elboroom.core.spec import Spec
 from elboroom.data import Reading, catalog, read, read_like, saved_tokenizer, transform_from_json
+from elboroom.data.corpus import read_text
 from elboroom.data.overlap import copied_share
 
 ALL = Reading(split=(1, 0, 0))
@@ -581,3 +582,15 @@ def test_elboroom_data_says_what_a_text_is_read_as(tmp_path, capsys):
     assert document["text"]["parts"]["valid"]["documents"] == 1
     assert main(["data", str(folder), "--tokenizer", "bpe:7"]) == 2
     assert "bpe:2000" in capsys.readouterr().err
+
+
+def test_a_field_called_text_is_the_text_though_the_first_line_has_none(tmp_path):
+    found = read_text(lines(tmp_path, [{"title": "T1", "text": None}, {"title": "T2", "text": "the long story"}]))
+    assert found.documents == ["the long story"]
+
+
+def test_a_table_of_nothing_but_a_byte_order_mark_is_empty(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes(codecs.BOM_UTF8)
+    with pytest.raises(InputError, match="is empty"):
+        read_text(path)

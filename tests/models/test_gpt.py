@@ -202,3 +202,31 @@ def test_a_larger_budget_never_gives_a_smaller_net() -> None:
     for size in sizes:
         assert size["width"] % size["heads"] == 0 and 4 <= size["batch_size"] <= 64
     assert GPT.sized(spec, 10, 1e13)["dropout"] > GPT.sized(spec, 10**6, 1e13)["dropout"] == 0
+
+
+@pytest.mark.parametrize("attention", ["sliding:40", "block:40", "sliding:40+sliding:5"])
+def test_a_reach_beyond_the_window_is_the_window(attention: str) -> None:
+    """Distances that no window held were never learnt: the text is read anew, as by dense attention."""
+    model = made(family="modern", attention=attention)
+    assert not model.endless
+    assert max(model.slots) <= model.context
+    tokens = text(45)
+    torch.testing.assert_close(read_one_by_one(model, tokens), uncached(model, tokens))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_window_of_one_token_reads_each_alone(family: str) -> None:
+    model, tokens = made(context=1, family=family), text(6)
+    with torch.no_grad():
+        alone = torch.cat([model.read(tokens[:, i : i + 1])[0] for i in range(6)], 1)
+    torch.testing.assert_close(read_one_by_one(model, tokens), alone)
+
+
+def read_one_by_one(model: GPT, tokens: Tensor) -> Tensor:
+    """Logits after each token, each read on from the memory of those before it."""
+    out, memory = [], None
+    with torch.no_grad():
+        for i in range(tokens.shape[1]):
+            logits, memory = model.read(tokens[:, i : i + 1], memory)
+            out.append(logits[:, -1])
+    return torch.stack(out, 1)

@@ -154,7 +154,8 @@ def _library() -> Any:
 
 
 def train_bpe(texts: Iterable[str], size: int, *, end: bool) -> Bpe:
-    """A vocabulary of `size` tokens, `end` among them, learnt from some texts; smaller where they give no more pairs.
+    """A vocabulary of `size` tokens, `end` among them, learnt from some texts; smaller where they give no more pairs,
+    and never below the 256 bytes and `end`.
 
     The same texts give the same vocabulary, whatever the number of threads.
     """

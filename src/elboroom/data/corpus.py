@@ -220,7 +220,7 @@ def _lines(path: Path, text: str, column: str) -> list[str]:
             continue
         if not isinstance(row, dict):
             raise InputError(f"{path}: line {number} holds {type(row).__name__}; each line is an object or a string")
-        column = column or _field(path, [name for name, value in row.items() if isinstance(value, str)])
+        column = column or _field(path, [n for n, v in row.items() if n == FIELD or isinstance(v, str)])
         value = row.get(column)
         if value is not None and not isinstance(value, str):
             raise InputError(f"{path}: line {number}, field {column!r}: holds {type(value).__name__}, no text")
@@ -239,7 +239,9 @@ def _cells(path: Path, text: str, column: str) -> list[str]:
     csv.field_size_limit(CELL)
     rows = csv.reader(io.StringIO(text, newline=""), delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
     with named(path, csv.Error):
-        names = [name.strip() for name in next(rows)]
+        names = [name.strip() for name in next(rows, [])]
+        if not names:
+            raise InputError(f"{path}: is empty; give a text with at least a header and a row")
         column = column or _field(path, names)
         if column not in names:
             raise InputError(f"{path}: there is no column {column!r}{nearest(column, names)}; {', '.join(names)}")

@@ -111,9 +111,10 @@ class GPT(Model, Continues, Attends, Sizes):
         self.blocks = nn.ModuleList(block(config.width, config.heads, p, config.dropout) for p in patterns)
         self.norm = nn.LayerNorm(config.width) if config.family == "gpt2" else None
         self.head = None if config.family == "gpt2" else nn.Linear(config.width, vocabulary, bias=False)
-        self.slots = [p.reach or self.context for p in patterns]
-        self.endless = config.family == "modern" and all(p.reach for p in patterns)
-        """Whether it can read on forever: positions are relative, and every layer forgets."""
+        self.slots = [min(p.reach or self.context, self.context) for p in patterns]
+        self.endless = config.family == "modern" and all(p.reach and p.reach <= self.context for p in patterns)
+        """Whether it can read on forever: positions are relative, and every layer forgets what lies as far back as
+        nothing did in training."""
         initialise_(self, list(self._blocks()), silent=config.family == "modern")
 
     # -- networks ----------------------------------------------------------------------------------------------------

@@ -93,9 +93,11 @@ class TextMemory:
             if context:
                 full = [row for row, used in enumerate(self.used) if used == context]
                 if full:
-                    again, last = self.forget(full, context - context // 2)
-                    forward(last, again)
-                    again.note(last)
+                    keep = min(context - context // 2, context - 1)
+                    again, last = self.forget(full, keep)
+                    if keep:
+                        forward(last, again)
+                        again.note(last)
                     self.put(full, again)
                 room = min(room, context - max(self.used))
             found.append(forward(tokens[:, :room], self))

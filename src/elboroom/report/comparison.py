@@ -78,7 +78,7 @@ def comparison_html(table: dict[str, Any]) -> str:
     pictures, sheets = _samples(read), code_sheets(read)
     title = f"Compare {plural(len(runs), 'run')}"
     differing = _settings(table, names, only_differing=True)
-    notes = [shown_text(note) for note in table.get("notes") or []]
+    notes = [shown_text(note) for note in [*(table.get("notes") or []), *(table.get("foot") or [])]]
     if len(runs) > AS_MARKS:
         notes.append(f"{len(runs)} runs: a table without marks and curves, which up to {AS_MARKS} have.")
     return page(
@@ -129,9 +129,10 @@ def _row(entry: dict[str, Any], at: list[Slot]) -> Row:
     key, cells = str(entry["key"]), entry["cells"]
     word = measure(key)
     references = [(str(r["name"]), float(r["value"])) for r in entry.get("references") or [] if _finite(r.get("value"))]
-    values = [float(c[n]) for c in cells for n in ("value", "low", "high") if _finite(c.get(n))]
+    marked = [c for c in cells if not c.get("apart")]
+    values = [float(c[n]) for c in marked for n in ("value", "low", "high") if _finite(c.get(n))]
     widest = max(
-        [float(c["high"]) - float(c["low"]) for c in cells if _finite(c.get("high")) and _finite(c.get("low"))],
+        [float(c["high"]) - float(c["low"]) for c in marked if _finite(c.get("high")) and _finite(c.get("low"))],
         default=0.0,
     )
     axis = mark_axis(values + [v for _, v in references], MARK_WIDTH, widest)
@@ -171,14 +172,18 @@ def _cell(key: str, cell: dict[str, Any], best: bool) -> Cell:
         )
     text = written(cell["value"], cell.get("low"), cell.get("high"))
     name = str(cell.get("run") or "")
-    second = f"p of equal laws {written(cell['p'])}" if _finite(cell.get("p")) else ""
-    data = {**measured(key, cell), "run": name}
-    return Cell(text, "num best" if best else "num", title=repr(cell["value"]), data=data, second=second)
+    seconds = [f"p of equal laws {written(cell['p'])}"] if _finite(cell.get("p")) else []
+    seconds += ["not comparable"] if cell.get("apart") else []
+    css = "num best" if best else "num muted" if cell.get("apart") else "num"
+    title = f"{cell['value']!r}; {cell['why']}" if cell.get("apart") else repr(cell["value"])
+    return Cell(text, css, title=title, data={**measured(key, cell), "run": name}, second="; ".join(seconds))
 
 
 def _said(entry: dict[str, Any]) -> str:
     """What can be said; for two runs with the difference and its interval."""
     differences = entry.get("differences") or []
+    if any(cell.get("apart") for cell in entry["cells"]):
+        return shown_text(str(entry.get("said") or ""))
     if len(differences) == 1 and all(_finite(differences[0].get(n)) for n in ("value", "low", "high")):
         one = differences[0]
         if one.get("verdict") == "no difference":
@@ -200,6 +205,7 @@ def _cost(entry: dict[str, Any], at: list[Slot]) -> Row:
             "num",
             title=str(c.get("why") or "") if c["value"] is None else repr(c["value"]),
             data={**measured(str(entry["key"]), c), "run": str(c.get("run") or "")},
+            second=f"{c['together']} runs in one pass" if c.get("together") else "",
         )
         for c in cells
     ]

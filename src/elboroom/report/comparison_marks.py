@@ -78,8 +78,9 @@ def interval_marks(cells: list[dict[str, Any]], references: list[float], axis: A
     for i, (cell, slot) in enumerate(zip(cells, at, strict=True)):
         y = 2.5 + STEP * (i + 0.5)
         value, low, high = (_number(cell.get(name)) for name in ("value", "low", "high"))
-        if value is None:
-            canvas.text(4, y + 4, str(cell.get("lacks") or cell.get("why") or ""), "chart-note")
+        if value is None or cell.get("apart"):
+            said = "not comparable" if cell.get("apart") else str(cell.get("lacks") or cell.get("why") or "")
+            canvas.text(4, y + 4, said, "chart-note")
             continue
         canvas.line(0, y, width, y, "hair")
         if low is not None and high is not None:

@@ -156,8 +156,8 @@ def _code_length(found: dict[str, Any]) -> str:
     own = float(found["value"])
     seen = UNSEEN.get(str(found.get("split")), "{} of other data").format("text")
     told = f"It needs {written(own, found.get('low'), found.get('high'))} bits for each byte of {seen}"
-    rivals = _rivals(found, 1.0)[:2]
-    if not rivals:
+    rivals = [rival for rival in _rivals(found, 1.0) if float(rival["value"]) > 0][:2]
+    if not rivals:  # a text of one character costs nobody anything
         return f"{told}."
     decimals = decimals_for(own, found.get("low"), found.get("high"))
     outcomes = [_outcome(found, r, 1.0) for r in rivals]
